@@ -1,0 +1,58 @@
+# Each target does its own set-up in .venv; it needs Python 3.11 or newer and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SEED ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check lint types layers format bench package clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+
+setup: $(READY) ## the virtual environment, installed from the pinned requirements
+
+$(READY): requirements.txt requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Vertex Rollouts needs Python 3.11 or newer; found " + sys.version.split()[0] + ". Try: make PYTHON=python3.12 ...") if sys.version_info < (3, 11) else 0'
+	@echo "Setting up $(VENV) (once, about a minute) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt 2>&1 | grep -v '^WARNING: Location' || true
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . 2>&1 | grep -v '^WARNING: Location' || true
+	@$(BIN)/python -c 'import google.cloud.pubsub_v1, pytest, shared'
+	@touch $(READY)
+
+demo: $(READY) ## the whole lifecycle on this machine, in about 100 seconds (SEED=7 make demo for another run of luck)
+	@$(BIN)/python -m local.demo --seed $(SEED)
+
+up: $(READY) ## the same system, left running to play with
+	@$(BIN)/python -m local.up
+
+test: $(READY) ## all tests
+	@$(BIN)/python -m pytest -n auto
+
+check: lint types layers ## lint, types, layers (test is apart)
+
+lint: $(READY)
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(READY)
+	@$(BIN)/mypy
+	@for main in functions/*/main.py; do $(BIN)/mypy $$main || exit 1; done
+
+layers: $(READY)
+	@$(BIN)/lint-imports
+
+format: $(READY) ## format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix --quiet . || true
+
+bench: $(READY) ## the measurements
+	@$(BIN)/python -m bench
+
+package: $(READY) ## one zip per function in build/functions
+	@$(BIN)/python -m infra.package
+
+clean: ## remove what was built
+	@rm -rf build dist .run .coverage* .mypy_cache .ruff_cache

@@ -1,0 +1,40 @@
+"""The errors of the system, and what the boundary does with each.
+
+    RolloutsError
+    ├── TransientError       may succeed later: the event is not acknowledged and comes again
+    │   ├── NotYetError      nothing is wrong, something is still under way: the same, logged as information
+    │   └── ConflictError    another writer was first: reload and decide again
+    ├── PermanentError       will never succeed: acknowledged, one clear line, kept in the dead letters
+    │   └── RefusedError     Vertex AI or a policy said no, with its reason
+    └── StaleEventError      too old to act on: acknowledged with a line
+"""
+
+from __future__ import annotations
+
+
+class RolloutsError(Exception):
+    """Base of all errors that this project raises on purpose."""
+
+
+class TransientError(RolloutsError):
+    """The same event may succeed later."""
+
+
+class NotYetError(TransientError):
+    """Something that was started is still under way; looking again later is the plan, not a fault."""
+
+
+class ConflictError(TransientError):
+    """What was read is no longer what is there; reload and decide again."""
+
+
+class PermanentError(RolloutsError):
+    """No retry can help; a person has to change something."""
+
+
+class RefusedError(PermanentError):
+    """The request was understood and refused, with the reason of whoever refused it."""
+
+
+class StaleEventError(RolloutsError):
+    """The event is older than what it could still decide."""
