@@ -1,12 +1,12 @@
 """The errors of the system, and what the boundary does with each.
 
-    RolloutsError
-    ├── TransientError       may succeed later: the event is not acknowledged and comes again
-    │   ├── NotYetError      nothing is wrong, something is still under way: the same, logged as information
-    │   └── ConflictError    another writer was first: reload and decide again
-    ├── PermanentError       will never succeed: acknowledged, one clear line, kept in the dead letters
-    │   └── RefusedError     Vertex AI or a policy said no, with its reason
-    └── StaleEventError      too old to act on: acknowledged with a line
+RolloutsError
+├── TransientError       may succeed later: the event is not acknowledged and comes again
+│   ├── NotYetError      nothing is wrong, something is still under way: the same, logged as information
+│   └── ConflictError    another writer was first: reload and decide again
+├── PermanentError       will never succeed: acknowledged, one clear line, kept in the dead letters
+│   └── RefusedError     Vertex AI or a policy said no, with its reason
+└── StaleEventError      too old to act on: acknowledged with a line
 """
 
 from __future__ import annotations
