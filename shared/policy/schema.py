@@ -207,7 +207,7 @@ class Check(_Strict):
             "share_below",
         }
         given = {name for name in of_a_share | of_values if getattr(self, name)}
-        if getattr(self, "at_most") == 0:
+        if self.at_most == 0:
             given.add("at_most")
         wrong = given & (of_values if self.metric == "error_rate" else of_a_share)
         if wrong:

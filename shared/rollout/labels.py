@@ -1,0 +1,84 @@
+"""The endpoint's labels: all that a rollback needs, kept where the traffic is.
+
+Rolling back must work while store, metrics and chat are down, so what it has to know stands on the endpoint itself and is written in
+the same call as the split. Everything else about a rollout lives in its record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+PREFIX = "vr-"
+MODEL = "vr-model"
+ROLLOUT = "vr-rollout"
+STABLE = "vr-stable"
+CANDIDATE = "vr-candidate"
+FALLBACK = "vr-fallback"
+SINCE = "vr-since"
+LAG = "vr-lag"
+UNNAMED = "vr-unnamed"
+CLOSED = "vr-closed"
+CLOSED_FROM = "vr-closed-from"
+"""What the closed rollout's candidate was: with ``vr-closed`` enough to write a ledger entry that was lost."""
+
+
+@dataclass(frozen=True)
+class TrialLabels:
+    """What the labels say about one endpoint."""
+
+    model: str = ""
+    """The model whose policy owns the endpoint."""
+    rollout: str = ""
+    """The trial or watch in progress."""
+    stable: str = ""
+    candidate: str = ""
+    """Who is on trial; empty in a watch, when the former candidate is the stable."""
+    fallback: str = ""
+    since: datetime | None = None
+    """When the present trial or watch began: an incident that began earlier is not its fault."""
+    lag: timedelta = timedelta(minutes=4)
+    unnamed: str = "act"
+    closed: str = ""
+    """The rollout that was rolled back last."""
+    closed_from: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        return bool(self.stable or self.rollout)
+
+
+def read_labels(labels: Mapping[str, str]) -> TrialLabels:
+    """The trial as the labels have it; an endpoint of somebody else reads as empty."""
+    since, lag = labels.get(SINCE, ""), labels.get(LAG, "")
+    return TrialLabels(
+        model=labels.get(MODEL, ""),
+        rollout=labels.get(ROLLOUT, ""),
+        stable=labels.get(STABLE, ""),
+        candidate=labels.get(CANDIDATE, ""),
+        fallback=labels.get(FALLBACK, ""),
+        since=datetime.fromtimestamp(int(since), UTC) if since.isdigit() else None,
+        lag=timedelta(seconds=int(lag)) if lag.isdigit() else TrialLabels.lag,
+        unnamed=labels.get(UNNAMED, "act"),
+        closed=labels.get(CLOSED, ""),
+        closed_from=labels.get(CLOSED_FROM, ""),
+    )
+
+
+def write_labels(before: Mapping[str, str], trial: TrialLabels) -> dict[str, str]:
+    """The whole label map to write: a mask on a map replaces it whole, so everybody else's labels are carried over."""
+    ours = {
+        MODEL: trial.model,
+        ROLLOUT: trial.rollout,
+        STABLE: trial.stable,
+        CANDIDATE: trial.candidate,
+        FALLBACK: trial.fallback,
+        SINCE: str(int(trial.since.timestamp())) if trial.since else "",
+        LAG: str(int(trial.lag.total_seconds())),
+        UNNAMED: trial.unnamed if trial.unnamed != "act" else "",
+        CLOSED: trial.closed,
+        CLOSED_FROM: trial.closed_from,
+    }
+    others = {key: value for key, value in before.items() if not key.startswith(PREFIX)}
+    return others | {key: value for key, value in ours.items() if value}

@@ -1,0 +1,47 @@
+"""Names that are derived, so that a second delivery of an event arrives at the same ones."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from shared.rollout.observed import TargetRef
+
+
+def _digest(*parts: str) -> int:
+    return int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:8])
+
+
+def rollout_id(model: str, version: str, target: TargetRef) -> str:
+    """One rollout per model@version and target; legal as a label's value (at most 63 of ``[a-z0-9_-]``)."""
+    return f"{model[:40]}-v{version}-{_digest(model, version, str(target)) % 16**6:06x}"
+
+
+def deployed_model_id(rollout: str, attempt: int, draw: int = 0) -> str:
+    """Ten digits without a leading zero, the form that DeployModel takes from a client (DeployedModel.id).
+
+    Choosing it ourselves makes a deployment recognisable when its answer was lost. ``draw`` is for one that is taken.
+    """
+    return str(10**9 + _digest(rollout, str(attempt), str(draw)) % (9 * 10**9))
+
+
+_ILLEGAL = re.compile(r"[^a-z0-9_-]+")
+LABEL_LENGTH = 63
+
+
+def label_value(text: str) -> str:
+    """``text`` as a label's value: at most 63 of ``[a-z0-9_-]``.
+
+    A value that had to be changed ends in a digest of the original, so two different values never become one label
+    (``gs://a/B`` and ``gs-a-b`` stay apart).
+    """
+    legal = _ILLEGAL.sub("-", text.lower()).strip("-")
+    if legal == text and len(text) <= LABEL_LENGTH:
+        return text
+    return f"{legal[: LABEL_LENGTH - 9]}-{_digest(text) % 16**8:08x}".lstrip("-")
+
+
+def label_key(text: str) -> str:
+    """``text`` as a label's key; keys begin with a letter."""
+    legal = label_value(text)
+    return legal if legal[:1].isalpha() else f"l-{legal}"[:LABEL_LENGTH]

@@ -1,0 +1,135 @@
+"""What is seen of the world: plain values that the adapters fill and the pure core reads.
+
+Nothing here knows how it was read. Names are ids (last segments): Vertex AI answers with project numbers where it was asked with
+project ids, so full names cannot be compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+@dataclass(frozen=True, order=True)
+class TargetRef:
+    """One endpoint, by ids."""
+
+    project: str
+    region: str
+    endpoint: str
+
+    def __str__(self) -> str:
+        return f"{self.project}/{self.region}/{self.endpoint}"
+
+    @classmethod
+    def parse(cls, text: str) -> TargetRef:
+        """The inverse of ``str``."""
+        project, region, endpoint = text.split("/")
+        return cls(project, region, endpoint)
+
+
+@dataclass(frozen=True)
+class DeployedModel:
+    """One model version on machines of its own, behind an endpoint."""
+
+    id: str
+    model: str
+    """Model id, without project, region or version."""
+    version: str
+    min_replicas: int
+    max_replicas: int
+    available_replicas: int | None = None
+    """Live now (DeployedModel.status); None where Vertex AI does not say."""
+    machine_type: str = ""
+    created_at: datetime | None = None
+
+    @property
+    def present_replicas(self) -> int:
+        """How many replicas it has, as far as is known."""
+        return self.available_replicas or self.min_replicas
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One endpoint as read at one moment; ``etag`` guards the write that follows."""
+
+    ref: TargetRef
+    etag: str
+    labels: Mapping[str, str]
+    split: Mapping[str, int]
+    """Deployed-model id to percent; sums to 100 or is empty."""
+    deployed: tuple[DeployedModel, ...] = ()
+    display_name: str = ""
+
+    def find(self, deployed_id: str | None) -> DeployedModel | None:
+        """The deployed model of that id, if it is ready; one that is still deploying is not visible."""
+        return next((d for d in self.deployed if d.id == deployed_id), None)
+
+    def share(self, deployed_id: str | None) -> int:
+        """Its percent of the traffic; 0 for one that is not in the split."""
+        return self.split.get(deployed_id or "", 0)
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One version in the Model Registry."""
+
+    project: str
+    region: str
+    model: str
+    version: str
+    aliases: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    artifact_uri: str = ""
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class OperationState:
+    """A long-running operation as read at one moment."""
+
+    name: str
+    done: bool
+    error: str = ""
+    """Vertex AI's own reason, empty unless it failed."""
+    retryable: bool = False
+    """Whether a later attempt may succeed: quota and capacity, not a container that never becomes healthy."""
+    result: str = ""
+    """What it made: a deployed-model id, ``model@version`` or an endpoint id."""
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """Counts between edges, as a Cloud Monitoring distribution carries them.
+
+    ``counts`` has one entry more than ``edges``: below the first, between each two, above the last. ``mean`` and
+    ``deviation`` (sum of squared deviations) are exact, the rest is as fine as the edges.
+    """
+
+    edges: tuple[float, ...] = ()
+    counts: tuple[int, ...] = ()
+    mean: float = 0.0
+    deviation: float = 0.0
+
+    @property
+    def total(self) -> int:
+        return sum(self.counts)
+
+
+@dataclass(frozen=True)
+class ArmMinute:
+    """What one deployed model served in one minute."""
+
+    requests: int = 0
+    errors: int = 0
+    values: Mapping[str, Histogram] = field(default_factory=dict)
+    """By metric: ``latency_ms`` and the user's own."""
+
+
+@dataclass(frozen=True)
+class Minute:
+    """One minute of one endpoint; ``at`` is its end. Arms that served nothing are absent: missing is not zero."""
+
+    at: datetime
+    arms: Mapping[str, ArmMinute] = field(default_factory=dict)
