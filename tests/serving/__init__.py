@@ -1,0 +1,1 @@
+"""The reference serving container and the traffic that calls it."""
