@@ -1,8 +1,8 @@
 """The only source of now in this package: wall time, or compressed time.
 
-With ``CLOCK_ORIGIN`` (epoch seconds of the wall clock at which compressed time began) and ``CLOCK_RATE`` (compressed seconds
-per wall second) set, an operation that Google finishes in ten minutes finishes in seconds here, and every process that follows
-the same rule computes the same present. Latencies of requests are never compressed: they are measured with
+With ``CLOCK_ORIGIN`` (epoch seconds of the wall clock at which compressed time began) and ``CLOCK_RATE`` (compressed
+seconds per wall second) set, an operation that Google finishes in ten minutes finishes in seconds here, and every process
+that follows the same rule computes the same present. Latencies of requests are never compressed: they are measured with
 ``time.perf_counter``.
 """
 

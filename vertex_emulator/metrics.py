@@ -1,14 +1,16 @@
 """The contract between what serves predictions and what keeps the metrics.
 
-The servers of this package report every measurement through a ``MetricSink``; the Monitoring side stores them and answers
-queries. Neither knows the other, so either can be used alone.
+The servers of this package report every measurement through a ``MetricSink``; the Monitoring side stores them and
+answers queries. Neither knows the other, so either can be used alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Resource:
 class MetricSink(Protocol):
     """Takes measurements; ``metric`` is the full type, e.g. ``aiplatform.googleapis.com/prediction/online/replicas``.
 
-    Called from many threads at once and on the path of every prediction: an implementation must be thread-safe and cheap.
+    Called from many threads at once and on the path of every prediction, so an implementation is thread-safe and cheap.
     """
 
     def add(self, metric: str, labels: Mapping[str, str], resource: Resource, amount: int) -> None:

@@ -1,0 +1,1 @@
+"""Model servers: processes under the custom-container contract, and simulated models."""

@@ -1,0 +1,67 @@
+"""What every model server offers to the prediction service."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import grpc
+
+from vertex_emulator.errors import ApiError
+
+TIMEOUT = 504
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model server answered over HTTP."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+    @property
+    def is_ok(self) -> bool:
+        """Whether the model answered with a prediction."""
+        return 200 <= self.status < 300
+
+
+class ModelServer(Protocol):
+    """The server behind one deployed model."""
+
+    @property
+    def capacity_rps(self) -> float | None:
+        """Requests per real second that one replica can carry; ``None`` where only its busy time is known."""
+
+    def start(self) -> None:
+        """Begin to start; returns at once."""
+
+    def is_ready(self) -> bool:
+        """Whether it is healthy; raises ``ApiError`` when it never will be."""
+
+    def handle(self, body: bytes, content_type: str, utilisation: float) -> Answer:
+        """Answer one request; ``utilisation`` is the present load as a fraction of the ready replicas' capacity."""
+
+    def supervise(self) -> None:
+        """Do what the platform does from time to time: start a crashed server again."""
+
+    def stop(self) -> None:
+        """Stop, and release everything."""
+
+
+def raise_for(answer: Answer) -> None:
+    """Map a model server's error to the status with which Vertex AI answers the caller."""
+    if answer.is_ok:
+        return
+    if answer.status == 429:
+        code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    elif answer.status < 500:
+        code = grpc.StatusCode.INVALID_ARGUMENT
+    elif answer.status == 503:
+        code = grpc.StatusCode.UNAVAILABLE
+    elif answer.status == TIMEOUT:
+        code = grpc.StatusCode.DEADLINE_EXCEEDED
+    else:
+        code = grpc.StatusCode.INTERNAL
+    detail = answer.body[:500].decode(errors="replace")
+    raise ApiError(code, f"The model server answered {answer.status}: {detail}")
