@@ -117,6 +117,16 @@ class Hold:
 
 
 @dataclass(frozen=True)
+class Stop:
+    """Somebody wants it to end: a person, or a newer version. Traffic is given back first, then the record closes."""
+
+    outcome: Phase
+    reason: str
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Rollout:
     """One rollout, as stored."""
 
@@ -145,15 +155,23 @@ class Rollout:
     operation: Operation | None = None
     shift: Shift | None = None
     hold: Hold | None = None
+    stop: Stop | None = None
     approved: bool = False
     """A person said: go on now."""
     sentence: str = ""
     """Why it is where it is: the last transition's."""
     sequence: int = 0
     """Number of ledger entries so far."""
+    aliases_due: bool = False
+    """Whether aliases have to be projected again; they have no etag, so it stays set until they were seen to stand."""
     observed: str = ""
     """In observe mode: the last thing it would have done; written once, not at every tick."""
     schema: int = SCHEMA
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether ticks still have to look at it."""
+        return self.phase.is_open or self.aliases_due
 
     def moved(self, now: datetime, **changes: Any) -> Rollout:
         """A copy with changes; a change of phase or stage restarts its clock."""

@@ -1,0 +1,110 @@
+"""What has been measured of a rollout in its present stage: small, mergeable, counted once.
+
+Two generations of at most one window each are kept, merged: enough to judge the last one to two windows, in a few kilobytes however long
+a stage lasts. A minute that was already counted is dropped, so a repeated or overlapping tick changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
+
+from shared.policy.schema import Metrics
+from shared.rollout.histogram import merge_histograms
+from shared.rollout.observed import ArmMinute, Minute
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What ticks have gathered for one rollout; written by ticks only."""
+
+    rollout: str
+    stage_since: datetime
+    """The shift it counts from; another one starts anew."""
+    older: dict[str, ArmMinute] = field(default_factory=dict)
+    newer: dict[str, ArmMinute] = field(default_factory=dict)
+    newer_since: datetime | None = None
+    judged_until: datetime | None = None
+    """The end of the last minute that was read; everything before it is counted."""
+    last_data: datetime | None = None
+    """The end of the last minute in which the candidate served anything."""
+    error_since: datetime | None = None
+    error: str = ""
+
+    def arm(self, deployed_id: str) -> ArmMinute:
+        """All that one arm served in both generations."""
+        return merge_arms([g[deployed_id] for g in (self.older, self.newer) if deployed_id in g])
+
+
+EVIDENCE = TypeAdapter(Evidence)
+
+
+def merge_arms(arms: Iterable[ArmMinute]) -> ArmMinute:
+    """The sum of several minutes of one arm."""
+    arms = list(arms)
+    metrics = {name for arm in arms for name in arm.values}
+    return ArmMinute(
+        requests=sum(arm.requests for arm in arms),
+        errors=sum(arm.errors for arm in arms),
+        values={
+            name: merge_histograms([arm.values[name] for arm in arms if name in arm.values]) for name in sorted(metrics)
+        },
+    )
+
+
+def _merge_maps(one: Mapping[str, ArmMinute], other: Mapping[str, ArmMinute]) -> dict[str, ArmMinute]:
+    return {key: merge_arms([m[key] for m in (one, other) if key in m]) for key in sorted({*one, *other})}
+
+
+def gather(
+    before: Evidence | None,
+    rollout: str,
+    stage_since: datetime,
+    minutes: Iterable[Minute],
+    candidate: str,
+    policy: Metrics,
+) -> Evidence:
+    """The evidence with these minutes added, in whatever order and however often they come.
+
+    Minutes before the shift has settled are dropped: caches are cold, and the minute of the shift mixes two splits.
+    """
+    evidence = before if before and before.stage_since == stage_since else Evidence(rollout, stage_since)
+    begin = stage_since + policy.settle
+    for minute in sorted(minutes, key=lambda m: m.at):
+        if minute.at - timedelta(minutes=1) < begin or (evidence.judged_until and minute.at <= evidence.judged_until):
+            continue
+        evidence = _add(evidence, minute, candidate, policy)
+    return evidence
+
+
+def _add(evidence: Evidence, minute: Minute, candidate: str, policy: Metrics) -> Evidence:
+    begins = minute.at - timedelta(minutes=1)
+    older, newer, since = evidence.older, evidence.newer, evidence.newer_since or begins
+    if minute.at - since > policy.window:
+        older, newer, since = newer, {}, begins
+    served = minute.arms.get(candidate)
+    return replace(
+        evidence,
+        older=older,
+        newer=_merge_maps(newer, minute.arms),
+        newer_since=since,
+        judged_until=minute.at,
+        last_data=minute.at if served and (served.requests or served.values) else evidence.last_data,
+        error_since=None,
+        error="",
+    )
+
+
+def looked_until(evidence: Evidence, until: datetime) -> Evidence:
+    """Everything up to ``until`` was read, whether or not there was anything."""
+    if evidence.judged_until and until <= evidence.judged_until:
+        return evidence
+    return replace(evidence, judged_until=until, error_since=None, error="")
+
+
+def could_not_look(evidence: Evidence, now: datetime, error: str) -> Evidence:
+    """The provider failed; nothing is learnt, and how long that lasts is counted."""
+    return replace(evidence, error_since=evidence.error_since or now, error=error)

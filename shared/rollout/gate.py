@@ -1,0 +1,88 @@
+"""The offline gate: what a version must show before any machine is paid for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.policy.schema import GateMetric, Policy
+from shared.policy.units import format_duration
+from shared.rollout.names import label_key
+from shared.rollout.observed import ModelVersion
+from shared.rollout.record import CheckResult, Verdict
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """``no_data`` means: wait, the evaluation may still come."""
+
+    verdict: Verdict
+    sentence: str
+    checks: tuple[CheckResult, ...] = ()
+
+
+def judge_gate(
+    policy: Policy,
+    candidate: ModelVersion,
+    metrics: Mapping[str, float] | None,
+    champion: Mapping[str, float] | None,
+    since: datetime,
+    now: datetime,
+) -> GateResult:
+    """Floors, no regression against the champion, and the labels that governance requires.
+
+    ``metrics`` is None where no evaluation was imported; that is no data, waited for from ``since`` and then treated as the policy says.
+    ``champion`` is None where there is none or it has no evaluation: then only the floors count.
+    """
+    lacking = [key for key in policy.register_.required_labels if label_key(key) not in candidate.labels]
+    if lacking:
+        return GateResult(Verdict.FAIL, f"required labels are missing: {', '.join(lacking)}")
+    wanted = policy.gate.metrics
+    if not wanted:
+        return GateResult(Verdict.PASS, "the policy has no gate")
+    lacking = [m.name for m in wanted if m.name not in (metrics or {})]
+    if lacking:
+        return _without_evaluation(policy, lacking, since, now)
+    checks = tuple(check for metric in wanted for check in _judge_metric(metric, metrics or {}, champion or {}))
+    failed = [c for c in checks if c.verdict is Verdict.FAIL]
+    sentence = "; ".join(c.sentence for c in failed or checks)
+    return GateResult(Verdict.FAIL if failed else Verdict.PASS, sentence, checks)
+
+
+def _without_evaluation(policy: Policy, lacking: list[str], since: datetime, now: datetime) -> GateResult:
+    names = ", ".join(lacking)
+    if now - since < policy.gate.wait:
+        return GateResult(
+            Verdict.NO_DATA, f"waiting for the evaluation of {names} (at most {format_duration(policy.gate.wait)})"
+        )
+    missing = f"no evaluation of {names} came within {format_duration(policy.gate.wait)}"
+    if policy.gate.missing == "pass":
+        return GateResult(Verdict.PASS, f"{missing}; the policy lets it pass")
+    return GateResult(Verdict.FAIL, missing)
+
+
+def _judge_metric(
+    metric: GateMetric, metrics: Mapping[str, float], champion: Mapping[str, float]
+) -> Iterator[CheckResult]:
+    seen, before = metrics[metric.name], champion.get(metric.name)
+    if metric.at_least is not None:
+        yield _compare(metric.name, seen, metric.at_least, at_least=True)
+    if metric.at_most is not None:
+        yield _compare(metric.name, seen, metric.at_most, at_least=False)
+    if before is None:
+        return
+    if metric.not_below_champion_by is not None:
+        yield _compare(metric.name, seen, before - metric.not_below_champion_by, at_least=True, champion=before)
+    if metric.not_above_champion_by is not None:
+        yield _compare(metric.name, seen, before + metric.not_above_champion_by, at_least=False, champion=before)
+
+
+def _compare(name: str, seen: float, limit: float, *, at_least: bool, champion: float | None = None) -> CheckResult:
+    good = seen >= limit if at_least else seen <= limit
+    sign = (">=" if good else "<") if at_least else ("<=" if good else ">")
+    beside = f" (champion {champion:.4g})" if champion is not None else ""
+    sentence = f"{name} {seen:.4g} {sign} {limit:.4g}{beside}"
+    return CheckResult(
+        name, Verdict.PASS if good else Verdict.FAIL, sentence, observed=seen, limit=limit, stable=champion
+    )

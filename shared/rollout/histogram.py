@@ -1,0 +1,75 @@
+"""Arithmetic on distributions: merging, quantiles, shares beyond an edge.
+
+A bucket holds its lower edge and not its upper one, as in Cloud Monitoring (google.api.Distribution). Within a bucket values are taken
+to be even, so a share or a quantile is exact where the limit is an edge, and interpolated where it is not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from shared.rollout.observed import Histogram
+
+
+def merge_histograms(parts: Sequence[Histogram]) -> Histogram:
+    """The distribution of all values together; edges may differ by what was trimmed of empty tails."""
+    parts = [part for part in parts if part.total]
+    if not parts:
+        return Histogram()
+    if all(part.edges == parts[0].edges for part in parts):
+        edges = parts[0].edges
+        counts = tuple(sum(column) for column in zip(*(part.counts for part in parts), strict=True))
+    else:
+        edges = tuple(sorted({edge for part in parts for edge in part.edges}))
+        totals = [0] * (len(edges) + 1)
+        for part in parts:
+            for low, _, count in _buckets(part):
+                totals[0 if low == -math.inf else edges.index(low) + 1] += count
+        counts = tuple(totals)
+    total = sum(part.total for part in parts)
+    mean = sum(part.mean * part.total for part in parts) / total
+    deviation = sum(part.deviation + part.total * (part.mean - mean) ** 2 for part in parts)
+    return Histogram(edges, counts, mean, deviation)
+
+
+def _buckets(histogram: Histogram) -> Iterator[tuple[float, float, int]]:
+    """(lower edge, upper edge, count) of each bucket that holds something."""
+    bounds = (-math.inf, *histogram.edges, math.inf)
+    for low, high, count in zip(bounds, bounds[1:], histogram.counts, strict=False):
+        if count:
+            yield low, high, count
+
+
+def quantile(histogram: Histogram, q: float) -> float:
+    """The value below which the share ``q`` lies; nan without values.
+
+    The open buckets have no width: their one finite edge stands for them.
+    """
+    wanted, seen = q * histogram.total, 0.0
+    for low, high, count in _buckets(histogram):
+        if seen + count >= wanted:
+            if low == -math.inf:
+                return high
+            if high == math.inf:
+                return low
+            return low + (high - low) * (wanted - seen) / count
+        seen += count
+    return math.nan
+
+
+def count_from(histogram: Histogram, edge: float, *, itself: bool = True) -> int:
+    """How many values are at or beyond ``edge`` (``itself=False``: beyond the bucket that begins at it)."""
+    counted = 0.0
+    for low, high, count in _buckets(histogram):
+        if low > edge or (low == edge and itself):
+            counted += count
+        elif low < edge < high:
+            wide = high - low
+            counted += count * (high - edge) / wide if math.isfinite(wide) else 0
+    return round(counted)
+
+
+def count_below(histogram: Histogram, edge: float) -> int:
+    """How many values are below ``edge``."""
+    return histogram.total - count_from(histogram, edge)

@@ -1,0 +1,93 @@
+"""What nothing needs any more on one endpoint: fallbacks whose watch is over, candidates that were rolled back, replicas that were pinned.
+
+Computed from the endpoint and the records alone, so it needs no memory of its own and finds what a crash left behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.policy.schema import Policy
+from shared.policy.units import format_duration
+from shared.rollout.capacity import ReplicaChange
+from shared.rollout.labels import read_labels
+from shared.rollout.observed import DeployedModel, Endpoint
+from shared.rollout.record import Phase, Rollout
+
+GRACE = timedelta(minutes=10)
+"""How long a rolled-back candidate stays deployed: its logs and replicas are what people look at first."""
+
+
+@dataclass(frozen=True)
+class Undeploy:
+    deployed_id: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Resize:
+    change: ReplicaChange
+    sentence: str
+
+
+Retirement = Undeploy | Resize
+
+
+def plan_retirement(policy: Policy, endpoint: Endpoint, rollouts: Sequence[Rollout], now: datetime) -> list[Retirement]:
+    """What to undeploy or resize; ``rollouts`` are all of this endpoint, also those that ended.
+
+    Only deployed models that a rollout of ours made or replaced are ever touched, never one with traffic, never the stable, never a
+    fallback in its watch.
+    """
+    trial = read_labels(endpoint.labels)
+    if not trial.is_ours:
+        return []
+    found: list[Retirement] = []
+    for deployed in endpoint.deployed:
+        needed = deployed.id in (trial.stable, trial.candidate, trial.fallback) or endpoint.share(deployed.id)
+        owner = next((r for r in rollouts if r.deployed_id == deployed.id), None)
+        if not needed:
+            found += _plan_unneeded(endpoint, deployed, owner, rollouts, now)
+        elif trial.rollout == "" or deployed.id == trial.fallback:
+            found += _plan_size(policy, deployed, trial.fallback, rollouts, now)
+    return found
+
+
+def _plan_unneeded(
+    endpoint: Endpoint, deployed: DeployedModel, owner: Rollout | None, rollouts: Sequence[Rollout], now: datetime
+) -> list[Retirement]:
+    if owner and owner.phase.is_open and owner.phase is not Phase.WATCHING:
+        return []
+    former = next((r for r in rollouts if r.stable_id == deployed.id and not r.phase.is_open), None)
+    if owner is None and former is None:
+        return []
+    since = max([r.phase_since for r in (owner, former) if r is not None])
+    if owner and owner.phase in (Phase.ROLLED_BACK, Phase.FAILED) and now - since < GRACE:
+        return []
+    if any(r.phase.is_trial and r.stable_id == deployed.id for r in rollouts):
+        return []
+    why = (
+        f"it was {owner.phase.replace('_', ' ')}"
+        if owner and owner.phase is not Phase.PROMOTED
+        else "its watch is over"
+    )
+    return [Undeploy(deployed.id, f"Undeployed v{deployed.version} from {endpoint.ref}: {why} and nothing needs it")]
+
+
+def _plan_size(
+    policy: Policy, deployed: DeployedModel, fallback: str, rollouts: Sequence[Rollout], now: datetime
+) -> list[Retirement]:
+    """Minimum replicas back to what they were, once the time in which a rollback must find full strength is over."""
+    standby = policy.rollout.standby
+    ended = max((r.phase_since for r in rollouts if deployed.id in (r.deployed_id, r.stable_id)), default=now)
+    if now - ended < standby.hold:
+        return []
+    usual = policy.machine.replicas.min
+    wanted = min(standby.replicas, usual) if deployed.id == fallback else usual
+    if deployed.min_replicas <= wanted or not any(deployed.id in r.pinned for r in rollouts):
+        return []
+    why = f"back to {wanted} replicas at least, {format_duration(standby.hold)} after the last change of traffic"
+    change = ReplicaChange(deployed.id, wanted, max(deployed.max_replicas, wanted), deployed.min_replicas, why)
+    return [Resize(change, f"v{deployed.version} {why}")]
