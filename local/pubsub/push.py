@@ -1,0 +1,110 @@
+"""Posts messages to the endpoints of push subscriptions and reads the answer as acknowledgement.
+
+One thread looks for what is due, a fixed number of workers post over connections that are kept alive. The workers are
+daemons: a handler that never answers may hold its own request up to the ack deadline, but not the end of the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+
+import urllib3
+
+from local.pubsub.backlog import Lease
+from local.pubsub.errors import StatusError
+from local.pubsub.message import push_body
+from local.pubsub.registry import Subscription
+from local.pubsub.state import Broker
+
+Mint = Callable[[str, str], str]
+"""(e-mail of a service account, audience) -> ID token."""
+
+_ACKNOWLEDGED = frozenset({102, 200, 201, 202, 204})
+"""The answers that production takes for an acknowledgement (documentation of push subscriptions)."""
+
+_CONNECT_SECONDS = 5.0
+_STOP_SECONDS = 5.0
+_LOG = logging.getLogger(__name__)
+
+
+class PushDispatcher:
+    """Delivers for all push subscriptions of a broker."""
+
+    def __init__(self, broker: Broker, *, workers: int, mint: Mint | None) -> None:
+        self._broker = broker
+        self._mint = mint
+        self._due: queue.SimpleQueue[tuple[Subscription, Lease] | None] = queue.SimpleQueue()
+        self._stopping = False
+        self._http = urllib3.PoolManager(num_pools=50, maxsize=workers, retries=False)
+        self._threads = [
+            threading.Thread(target=self._look, name="pubsub-push", daemon=True),
+            *(threading.Thread(target=self._work, name=f"pubsub-push-{n}", daemon=True) for n in range(workers)),
+        ]
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Let posts under way end, within a few seconds, and start no others."""
+        with self._broker.changed:
+            self._stopping = True
+            self._broker.changed.notify_all()
+        for _ in self._threads[1:]:
+            self._due.put(None)
+        until = time.monotonic() + _STOP_SECONDS
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        self._http.clear()
+
+    def _look(self) -> None:
+        while True:
+            with self._broker.changed:
+                if self._stopping:
+                    return
+                due = self._broker.take_pushes()
+                if not due:
+                    self._broker.changed.wait(self._broker.seconds_to_next_push())
+            for delivery in due:
+                self._due.put(delivery)
+
+    def _work(self) -> None:
+        while (delivery := self._due.get()) is not None:
+            if self._stopping:
+                continue
+            subscription, lease = delivery
+            acknowledged = self._post(subscription, lease)
+            settle = self._broker.acknowledge if acknowledged else self._broker.refuse
+            try:
+                settle(subscription.name, [lease.ack_id])
+            except StatusError:
+                _LOG.debug("%s was deleted while a message was posted", subscription.name)
+
+    def _post(self, subscription: Subscription, lease: Lease) -> bool:
+        """Whether the endpoint took the message."""
+        config, rules = subscription.config, subscription.rules
+        endpoint = config.push_config.push_endpoint
+        attempt = lease.pending.attempts if rules.max_attempts is not None else None
+        headers = {"Content-Type": "application/json", "User-Agent": "CloudPubSub-Google"}
+        oidc = config.push_config.oidc_token
+        if oidc.service_account_email and self._mint is not None:
+            token = self._mint(oidc.service_account_email, oidc.audience or endpoint)
+            headers["Authorization"] = f"Bearer {token}"
+        try:
+            response = self._http.request(
+                "POST",
+                endpoint,
+                body=push_body(lease.pending.message, config.name, attempt),
+                headers=headers,
+                timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=rules.ack_deadline),
+                redirect=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            _LOG.info("%s: %s did not answer: %s", config.name, endpoint, error)
+            return False
+        return response.status in _ACKNOWLEDGED
