@@ -1,0 +1,92 @@
+"""The boundary of every function: decode, correlate, log, and turn errors into acknowledge or retry.
+
+What a Pub/Sub push answers decides what happens: a return acknowledges, an exception brings the message again. So what can never succeed
+is logged once, kept in the dead letters with its reason, and acknowledged; what may succeed later is raised.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from shared import log, topics
+from shared.errors import NotYetError, PermanentError, StaleEventError, TransientError
+from shared.events.message import Ignored, Message, parse_message
+from shared.wiring import World
+
+if TYPE_CHECKING:
+    from cloudevents.http import CloudEvent
+
+MAX_AGE = timedelta(hours=24)
+"""An event older than this is dropped with a line; ticks have long done what it asked for."""
+
+
+@contextmanager
+def event(world: World, name: str, cloud_event: CloudEvent, max_age: timedelta | None = MAX_AGE) -> Iterator[Message]:
+    """The message of a Pub/Sub push; errors raised inside become acknowledge or retry.
+
+    ``max_age`` is None for what must outlast every outage, such as an alert.
+    """
+    started = time.perf_counter()
+    _join_trace()
+    message: Message | None = None
+    with log.labelled(function=name, event=str(cloud_event.get("id") or "")):
+        try:
+            message = parse_message(cloud_event.get_attributes(), cloud_event.get_data())
+            with log.labelled(correlation=message.attributes.get("correlation_id", message.id)):
+                if max_age is not None:
+                    _refuse_stale(message, world.now(), max_age)
+                yield message
+                log.info(f"{name} done", milliseconds=round((time.perf_counter() - started) * 1000))
+        except StaleEventError as exc:
+            log.warning(f"{name} dropped an event: {exc}")
+        except PermanentError as exc:
+            log.error(f"{name} cannot handle this event and keeps it in the dead letters: {exc}")
+            _keep(world, name, message, cloud_event, exc)
+        except NotYetError as exc:
+            log.info(f"{name} will look again: {exc}")
+            raise
+        except TransientError as exc:
+            log.warning(f"{name} will try again: {exc}")
+            raise
+        except Exception as exc:
+            log.error(f"{name} failed in a way nobody foresaw and will try again: {type(exc).__name__}: {exc}")
+            raise
+
+
+def is_ignored(found: object) -> bool:
+    """Whether a parser said: understood, and nothing to do; the reason is logged."""
+    if isinstance(found, Ignored):
+        log.info(f"ignored: {found.reason}")
+        return True
+    return False
+
+
+def _refuse_stale(message: Message, now: datetime, max_age: timedelta) -> None:
+    age = now - message.published_at
+    if age > max_age:
+        raise StaleEventError(
+            f"published {message.published_at:%Y-%m-%d %H:%M} UTC, {age} ago; events older than {max_age} decide nothing"
+        )
+
+
+def _keep(world: World, name: str, message: Message | None, cloud_event: CloudEvent, reason: PermanentError) -> None:
+    """Into the dead letters, with the reason; raised as transient if even that fails, so that nothing is lost."""
+    world.publisher.publish(
+        topics.DEAD_LETTERS,
+        message.data if message and message.data else b"{}",
+        function=name,
+        reason=str(reason)[:900],
+        topic=(message.topic or "") if message else "",
+        message_id=message.id if message else str(cloud_event.get("id") or ""),
+    )
+
+
+def _join_trace() -> None:
+    import flask
+
+    if flask.has_request_context():
+        log.set_trace(flask.request.headers.get("X-Cloud-Trace-Context"))

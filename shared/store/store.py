@@ -1,0 +1,401 @@
+"""The records, by their types: rollouts, ledger, evidence, policies, claims, notices.
+
+Everything that belongs to one transition is one commit: the rollout's record at the revision that was read, its ledger entry, the notice
+that people get, and the trial's slot on its endpoint. So a transition is in the ledger once, or did not happen.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from pydantic import TypeAdapter
+
+from shared.errors import ConflictError, PermanentError
+from shared.policy.schema import Policy
+from shared.rollout.evidence import EVIDENCE, Evidence
+from shared.rollout.observed import TargetRef
+from shared.rollout.record import LEDGER_ENTRY, ROLLOUT, SCHEMA, LedgerEntry, Phase, Rollout
+from shared.store.documents import Create, Delete, Documents, ExistsError, Replace, Stored, Write
+
+SHARDS = 128
+"""Evidence documents: enough that 10,000 rollouts stay below a hundred each, few enough to read at once."""
+
+
+@dataclass(frozen=True)
+class StoredRollout:
+    """A rollout as read; only at this revision may it be replaced."""
+
+    rollout: Rollout
+    revision: str
+
+
+@dataclass(frozen=True)
+class StoredPolicy:
+    """One version of a policy, with who declared it and when."""
+
+    model: str
+    version: int
+    author: str
+    applied_at: datetime
+    policy: Policy
+    changed: bool = False
+    """Whether this call stored a new version."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Who is registering a training run, and how far they are."""
+
+    id: str
+    state: Literal["claimed", "uploading", "done"]
+    holder: str
+    at: datetime
+    lease_until: datetime
+    operation: str = ""
+    model: str = ""
+    version: str = ""
+    revision: str = ""
+    schema: int = SCHEMA
+
+
+CLAIM = TypeAdapter(Claim)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """A message that people are to get, until it is known to be sent."""
+
+    id: str
+    rollout: str
+    at: datetime
+    sent: tuple[str, ...] = ()
+    """The channels that have it already."""
+    revision: str = ""
+
+
+class Store:
+    """All records over one document store."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    # -- rollouts and their ledger ---------------------------------------------------------------
+
+    def create_rollout(self, rollout: Rollout, entry: LedgerEntry) -> bool:
+        """Record a rollout with its first entry; False if it is recorded already (the same event again)."""
+        rollout, entry = _number(rollout, entry)
+        try:
+            self._documents.commit(
+                [Create("rollouts", rollout.id, _rollout_body(rollout)), *_entry_writes(entry, notice=True)]
+            )
+        except ExistsError:
+            return False
+        return True
+
+    def get_rollout(self, id: str) -> StoredRollout | None:  # noqa: A002
+        stored = self._documents.get("rollouts", id)
+        return StoredRollout(_read_rollout(stored), stored.revision) if stored else None
+
+    def unsettled_rollouts(self) -> list[StoredRollout]:
+        """What a tick has to look at: open rollouts and those whose aliases do not stand yet; oldest change first."""
+        found = self._documents.query("rollouts", {"open": True}, order_by="updated_at")
+        return [StoredRollout(_read_rollout(s), s.revision) for s in found]
+
+    def rollouts_of_model(self, model: str, limit: int | None = None) -> list[Rollout]:
+        """Newest change first."""
+        found = self._documents.query("rollouts", {"model": model}, order_by="updated_at", descending=True, limit=limit)
+        return [_read_rollout(s) for s in found]
+
+    def rollouts_of_target(self, target: TargetRef, limit: int | None = None) -> list[Rollout]:
+        """Newest change first."""
+        found = self._documents.query(
+            "rollouts", {"target": str(target)}, order_by="updated_at", descending=True, limit=limit
+        )
+        return [_read_rollout(s) for s in found]
+
+    def transition(
+        self,
+        before: StoredRollout,
+        after: Rollout,
+        entry: LedgerEntry | None = None,
+        *,
+        notice: bool = True,
+        slot: Literal["take", "free"] | None = None,
+    ) -> StoredRollout:
+        """Replace the record, with everything that belongs to the change. ConflictError if somebody was first.
+
+        ``slot`` takes or frees the trial's place on the endpoint; taking one that is held is a ConflictError too.
+        """
+        if entry is not None:
+            after, entry = _number(after, entry)
+        writes: list[Write] = [Replace("rollouts", after.id, _rollout_body(after), before.revision)]
+        if entry is not None:
+            writes += _entry_writes(entry, notice=notice)
+        if slot == "take":
+            writes.append(Create("slots", _slot_id(after.target), {"rollout": after.id}))
+        elif slot == "free":
+            held = self._documents.get("slots", _slot_id(after.target))
+            if held and held.body["rollout"] == after.id:
+                writes.append(Delete("slots", held.id, held.revision))
+        return StoredRollout(after, self._documents.commit(writes)[0])
+
+    def busy(self, target: TargetRef) -> str:
+        """The rollout whose trial occupies the endpoint; empty if none does."""
+        held = self._documents.get("slots", _slot_id(target))
+        return str(held.body["rollout"]) if held else ""
+
+    def add_entry(self, entry: LedgerEntry, *, notice: bool = True) -> bool:
+        """An entry that changes no record; False if it is there already, by its id."""
+        try:
+            self._documents.commit(_entry_writes(entry, notice=notice))
+        except ExistsError:
+            return False
+        return True
+
+    def get_entry(self, id: str) -> LedgerEntry | None:  # noqa: A002
+        stored = self._documents.get("ledger", id)
+        return _read_entry(stored) if stored else None
+
+    def ledger(
+        self, *, rollout: str | None = None, model: str | None = None, limit: int | None = None
+    ) -> list[LedgerEntry]:
+        """The entries of one rollout or one model, or all; oldest first."""
+        where = {"rollout": rollout} if rollout else {"model": model} if model else None
+        found = self._documents.query("ledger", where, order_by="at", limit=limit)
+        return [_read_entry(s) for s in found]
+
+    # -- notices -----------------------------------------------------------------------------------
+
+    def get_notice(self, id: str) -> Notice | None:  # noqa: A002
+        stored = self._documents.get("notices", id)
+        return _read_notice(stored) if stored else None
+
+    def unsent_notices(self, limit: int = 100) -> list[Notice]:
+        """Oldest first."""
+        return [_read_notice(s) for s in self._documents.query("notices", {"sent": False}, order_by="at", limit=limit)]
+
+    def mark_sent(self, notice: Notice, channels: Iterable[str], *, complete: bool) -> None:
+        """Remember which channels have it; ``complete`` when all have."""
+        body = {
+            "sent": complete,
+            "at": _moment(notice.at),
+            "rollout": notice.rollout,
+            "channels": sorted({*notice.sent, *channels}),
+        }
+        self._documents.replace("notices", notice.id, body, notice.revision)
+
+    # -- evidence -----------------------------------------------------------------------------------
+
+    def evidence(self, rollouts: Sequence[str]) -> EvidenceShards:
+        """The evidence of these rollouts, in one read."""
+        wanted = sorted({_shard(r) for r in rollouts})
+        return EvidenceShards({s.id: s for s in self._documents.get_all("evidence", wanted)})
+
+    def write_evidence(
+        self, shards: EvidenceShards, evidence: Mapping[str, Evidence], ended: Iterable[str] = ()
+    ) -> int:
+        """Put what a tick has gathered; returns how many shards another tick had written meanwhile.
+
+        Those are left alone: what they lack is gathered by the next tick, and nothing is counted twice.
+        """
+        gone, lost = set(ended), 0
+        by_shard: dict[str, dict[str, Any]] = {}
+        for id_, found in evidence.items():
+            by_shard.setdefault(_shard(id_), {})[id_] = EVIDENCE.dump_python(found, mode="json")
+        for shard, bodies in by_shard.items():
+            before = shards.stored.get(shard)
+            kept = {k: v for k, v in (before.body["rollouts"] if before else {}).items() if k not in gone}
+            body = {"rollouts": kept | bodies, "schema": SCHEMA}
+            try:
+                if before is None:
+                    self._documents.create("evidence", shard, body)
+                else:
+                    self._documents.replace("evidence", shard, body, before.revision)
+            except ConflictError:
+                lost += 1
+        return lost
+
+    # -- policies -------------------------------------------------------------------------------------
+
+    def put_policy(self, policy: Policy, author: str, at: datetime) -> StoredPolicy:
+        """Declare a policy; the same content again stores nothing. PermanentError if an endpoint has another policy."""
+        self._refuse_shared_endpoint(policy)
+        head = self._documents.get("policy_heads", policy.model)
+        body = policy.model_dump(mode="json", by_alias=True)
+        if head and head.body["policy"] == body:
+            return _read_policy(head)
+        version = (int(head.body["version"]) if head else 0) + 1
+        record = {
+            "model": policy.model,
+            "version": version,
+            "author": author,
+            "applied_at": _moment(at),
+            "policy": body,
+            "schema": SCHEMA,
+        }
+        writes: list[Write] = [Create("policies", f"{policy.model}@{version}", record)]
+        writes.append(
+            Replace("policy_heads", policy.model, record, head.revision)
+            if head
+            else Create("policy_heads", policy.model, record)
+        )
+        self._documents.commit(writes)
+        return StoredPolicy(policy.model, version, author, at, policy, changed=True)
+
+    def _refuse_shared_endpoint(self, policy: Policy) -> None:
+        ours = {(t.project, t.region, t.endpoint) for t in policy.targets}
+        for other in self.policies():
+            theirs = {(t.project, t.region, t.endpoint) for t in other.policy.targets}
+            if other.model != policy.model and ours & theirs:
+                _, region, endpoint = sorted(ours & theirs, key=str)[0]
+                raise PermanentError(
+                    f"endpoint {region}/{endpoint} belongs to the policy of {other.model}; one endpoint has one policy"
+                )
+
+    def policy(self, model: str, version: int | None = None) -> StoredPolicy | None:
+        """The present policy of a model, or the version that a rollout started with."""
+        stored = (
+            self._documents.get("policy_heads", model)
+            if version is None
+            else self._documents.get("policies", f"{model}@{version}")
+        )
+        return _read_policy(stored) if stored else None
+
+    def policies(self) -> list[StoredPolicy]:
+        """The present policy of every model."""
+        return [_read_policy(s) for s in self._documents.query("policy_heads")]
+
+    # -- claims -----------------------------------------------------------------------------------------
+
+    def claim(self, id: str, holder: str, now: datetime, lease: timedelta) -> Claim:  # noqa: A002
+        """Create-if-absent; the claim that stands, whoever holds it. A lease that ran out passes to the caller."""
+        mine = Claim(id, "claimed", holder, now, now + lease)
+        try:
+            revision = self._documents.create("claims", id, _claim_body(mine))
+            return replace(mine, revision=revision)
+        except ExistsError:
+            stored = self._documents.get("claims", id)
+        if stored is None:
+            raise ConflictError(f"claim {id} appeared and vanished")
+        found = _read_claim(stored)
+        if found.state == "done" or found.lease_until > now:
+            return found
+        return self.update_claim(replace(found, holder=holder, lease_until=now + lease))
+
+    def update_claim(self, claim: Claim) -> Claim:
+        """Write it over the revision it carries."""
+        return replace(claim, revision=self._documents.replace("claims", claim.id, _claim_body(claim), claim.revision))
+
+    # -- small marks --------------------------------------------------------------------------------------
+
+    def mark_once(self, kind: str, id: str, at: datetime, keep: timedelta) -> bool:  # noqa: A002
+        """True for the first caller with this id, False for all others until ``keep`` has passed."""
+        try:
+            self._documents.create("marks", f"{kind}-{id}", {"at": _moment(at)}, expires=at + keep)
+        except ExistsError:
+            stored = self._documents.get("marks", f"{kind}-{id}")
+            if stored is None or stored.expires is None or stored.expires > at:
+                return False
+            self._documents.delete("marks", stored.id, stored.revision)
+            return self.mark_once(kind, id, at, keep)
+        return True
+
+    def is_marked(self, kind: str, id: str, at: datetime) -> bool:  # noqa: A002
+        stored = self._documents.get("marks", f"{kind}-{id}")
+        return stored is not None and (stored.expires is None or stored.expires > at)
+
+    def close(self) -> None:
+        self._documents.close()
+
+
+@dataclass(frozen=True)
+class EvidenceShards:
+    """Evidence as read, with what is needed to write it back."""
+
+    stored: Mapping[str, Stored]
+
+    def of(self, rollout: str) -> Evidence | None:
+        shard = self.stored.get(_shard(rollout))
+        body = shard.body["rollouts"].get(rollout) if shard else None
+        return EVIDENCE.validate_python(body) if body else None
+
+
+def _shard(rollout: str) -> str:
+    return f"{zlib.crc32(rollout.encode()) % SHARDS:03d}"
+
+
+def _slot_id(target: TargetRef) -> str:
+    return str(target).replace("/", "~")
+
+
+def _moment(at: datetime) -> str:
+    """One width for all times, so that their order as text is their order in time."""
+    return at.isoformat(timespec="microseconds")
+
+
+def _number(rollout: Rollout, entry: LedgerEntry) -> tuple[Rollout, LedgerEntry]:
+    """The entry's place in the rollout's history is its id: the same transition cannot be written twice."""
+    rollout = replace(rollout, sequence=rollout.sequence + 1)
+    return rollout, replace(entry, id=f"{rollout.id}-{rollout.sequence:04d}")
+
+
+def _rollout_body(rollout: Rollout) -> dict[str, Any]:
+    body: dict[str, Any] = ROLLOUT.dump_python(rollout, mode="json")
+    return body | {
+        "target": str(rollout.target),
+        "open": rollout.is_unsettled,
+        "updated_at": _moment(rollout.updated_at),
+    }
+
+
+def _read_rollout(stored: Stored) -> Rollout:
+    target = TargetRef.parse(stored.body["target"])
+    body = {k: v for k, v in stored.body.items() if k not in ("open", "target")}
+    return ROLLOUT.validate_python(body | {"target": vars(target)})
+
+
+def _entry_writes(entry: LedgerEntry, *, notice: bool) -> list[Write]:
+    body: dict[str, Any] = LEDGER_ENTRY.dump_python(entry, mode="json") | {"at": _moment(entry.at)}
+    writes: list[Write] = [Create("ledger", entry.id, body)]
+    if notice:
+        writes.append(
+            Create(
+                "notices", entry.id, {"sent": False, "at": _moment(entry.at), "rollout": entry.rollout, "channels": []}
+            )
+        )
+    return writes
+
+
+def _read_entry(stored: Stored) -> LedgerEntry:
+    return LEDGER_ENTRY.validate_python(stored.body)
+
+
+def _read_notice(stored: Stored) -> Notice:
+    body = stored.body
+    return Notice(
+        stored.id, body["rollout"], datetime.fromisoformat(body["at"]), tuple(body["channels"]), stored.revision
+    )
+
+
+def _read_policy(stored: Stored) -> StoredPolicy:
+    body = stored.body
+    policy = Policy.model_validate(body["policy"])
+    return StoredPolicy(
+        body["model"], body["version"], body["author"], datetime.fromisoformat(body["applied_at"]), policy
+    )
+
+
+def _claim_body(claim: Claim) -> dict[str, Any]:
+    body: dict[str, Any] = CLAIM.dump_python(replace(claim, revision=""), mode="json")
+    return body | {"at": _moment(claim.at)}
+
+
+def _read_claim(stored: Stored) -> Claim:
+    return replace(CLAIM.validate_python(stored.body), revision=stored.revision)
+
+
+__all__ = ["Claim", "EvidenceShards", "Notice", "Phase", "Store", "StoredPolicy", "StoredRollout"]

@@ -1,0 +1,106 @@
+"""What a function works with, built from its environment, each part on first use.
+
+A function that never asks for Cloud Monitoring never imports its client: cold start decides how soon an emergency rollback happens.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
+
+from shared import clock
+from shared.errors import PermanentError
+
+if TYPE_CHECKING:
+    from shared.metrics.reader import ServedMetrics
+    from shared.notify.channels import Channels
+    from shared.publisher import Publisher
+    from shared.store.store import Store
+    from shared.vertex.endpoints import Endpoints
+    from shared.vertex.jobs import Jobs
+    from shared.vertex.registry import Registry
+
+
+class World:
+    """The adapters of one process."""
+
+    def __init__(self, environment: Mapping[str, str] | None = None, now: clock.Clock = clock.now) -> None:
+        self.environment = os.environ if environment is None else environment
+        self.now = now
+
+    @property
+    def project(self) -> str:
+        """The project that the functions run in; a policy's targets are in it unless they say otherwise."""
+        project = self.environment.get("GOOGLE_CLOUD_PROJECT", "")
+        if not project:
+            raise PermanentError("GOOGLE_CLOUD_PROJECT is not set; set it to the id of the project that this runs in")
+        return project
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        from shared.vertex.endpoints import Endpoints
+
+        return Endpoints()
+
+    @cached_property
+    def registry(self) -> Registry:
+        from shared.vertex.registry import Registry
+
+        return Registry()
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        from shared.vertex.jobs import Jobs
+
+        return Jobs()
+
+    @cached_property
+    def metrics(self) -> ServedMetrics:
+        from shared.metrics.reader import ServedMetrics
+
+        return ServedMetrics()
+
+    @cached_property
+    def publisher(self) -> Publisher:
+        from shared.publisher import Publisher
+
+        return Publisher(self.project)
+
+    @cached_property
+    def store(self) -> Store:
+        return store_from_env(self.environment)
+
+    @cached_property
+    def channels(self) -> Channels:
+        from shared.notify.channels import Channels
+
+        return Channels.from_json(self.environment.get("NOTIFY_CHANNELS", "{}"))
+
+
+def store_from_env(environment: Mapping[str, str] | None = None) -> Store:
+    """``STORE=firestore`` (with ``FIRESTORE_DATABASE``), or the embedded default in the file ``STORE_PATH``."""
+    from shared.store.store import Store
+
+    environment = os.environ if environment is None else environment
+    kind = environment.get("STORE", "sqlite")
+    if kind == "firestore":
+        from shared.store.firestore import FirestoreDocuments
+
+        return Store(
+            FirestoreDocuments(
+                environment.get("GOOGLE_CLOUD_PROJECT"), environment.get("FIRESTORE_DATABASE", "(default)")
+            )
+        )
+    if kind == "sqlite":
+        from shared.store.sqlite import SQLiteDocuments
+
+        return Store(SQLiteDocuments(environment.get("STORE_PATH", ".run/rollouts.db")))
+    raise PermanentError(f"STORE={kind} is not known; allowed are firestore and sqlite")
+
+
+@lru_cache(maxsize=1)
+def world() -> World:
+    """The one of this process."""
+    return World()
