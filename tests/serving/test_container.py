@@ -165,9 +165,9 @@ def test_a_control_file_degrades_a_running_model_and_its_removal_heals_it(tmp_pa
 
 
 def test_sigterm_lets_the_request_in_flight_finish_and_accepts_no_other(tmp_path: Path) -> None:
-    with running(relevance_artifact(tmp_path, latency_ms=700)) as container, ThreadPoolExecutor(1) as pool:
+    with running(relevance_artifact(tmp_path, latency_ms=1000)) as container, ThreadPoolExecutor(1) as pool:
         in_flight = pool.submit(container.predict, image(1))
-        time.sleep(0.2)
+        time.sleep(0.4)
         code, log = container.stop()
         assert in_flight.result()[0] == 200
         with pytest.raises(ConnectionRefusedError):
@@ -180,7 +180,7 @@ def test_a_request_that_outlasts_the_grace_period_is_cut_off_and_counted(tmp_pat
     artifact = relevance_artifact(tmp_path, latency_ms=60_000)
     with running(artifact, {"GRACE_SECONDS": "0.1"}) as container, ThreadPoolExecutor(1) as pool:
         in_flight = pool.submit(container.predict, image(1))
-        time.sleep(0.2)
+        time.sleep(0.4)
         code, log = container.stop()
         with pytest.raises((ConnectionError, http.client.HTTPException)):
             in_flight.result()
