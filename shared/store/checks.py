@@ -17,7 +17,11 @@ from shared.store.documents import Create, Delete, Document, Where, Write
 
 MAX_DOCUMENT_BYTES = 1_048_576
 """As Firestore counts: names and text in UTF-8 plus one byte, numbers eight bytes; not the length of the JSON."""
+MAX_TEXT_BYTES = MAX_DOCUMENT_BYTES - 89
+"""Of one field value; a document has room for its name beside it."""
 MAX_COMMIT_BYTES = 10 * 1_048_576
+MAX_INDEX_ENTRIES = 40_000
+"""Firestore indexes every field by itself; the emulator does not count, production refuses the document."""
 MAX_ID_BYTES = 1_500
 MAX_DEPTH = 20
 MAX_ALTERNATIVES = 30
@@ -106,42 +110,53 @@ def _check_body(where: str, body: Document) -> int:
         raise PermanentError(
             f"{where}: the field {EXPIRES!r} is the store's own; pass the time as 'expires' of the write"
         )
-    path = [where]
+    walk = _Walk(where)
     try:
-        size = _measure(dict(body), path, 0)
+        walk.visit(dict(body), 0)
     except _Bad as bad:
-        raise PermanentError(f"{''.join(path)}: {bad}") from None
-    # 32 bytes for the document, 16 for its name: https://firebase.google.com/docs/firestore/storage-size
-    size += 48 + len(where.encode()) + 1
-    if size > MAX_DOCUMENT_BYTES:
-        raise PermanentError(f"{where}: {size} bytes, {MAX_DOCUMENT_BYTES} is the most; split the document")
-    return size
+        raise PermanentError(f"{''.join(walk.path)}: {bad}") from None
+    if walk.size > MAX_DOCUMENT_BYTES:
+        raise PermanentError(f"{where}: {walk.size} bytes, {MAX_DOCUMENT_BYTES} is the most; split the document")
+    if walk.index_entries > MAX_INDEX_ENTRIES:
+        message = f"{where}: {walk.index_entries} index entries, {MAX_INDEX_ENTRIES} is the most"
+        raise PermanentError(f"{message}; split the document, or keep what no query asks for as JSON text in one field")
+    return walk.size
 
 
 class _Bad(Exception):
     """What is wrong with a value; where it stands is known to whoever walks there."""
 
 
-def _measure(value: Any, path: list[str], depth: int) -> int:
-    """Walk a value; on an error ``path`` is left pointing at it."""
-    if depth > MAX_DEPTH:
-        raise _Bad(f"nested more than {MAX_DEPTH} deep; flatten the document")
-    size = 0
-    if isinstance(value, dict):
-        for key, item in value.items():
-            path.append(f".{key}")
-            size += _key_bytes(key) + _measure(item, path, depth + 1)
-            path.pop()
-    elif isinstance(value, list):
-        for position, item in enumerate(value):
-            path.append(f"[{position}]")
-            if isinstance(item, list):
-                raise _Bad("a list directly in a list, which Firestore cannot keep; put an object between them")
-            size += _measure(item, path, depth + 1)
-            path.pop()
-    else:
-        size = _scalar(value)
-    return size
+class _Walk:
+    """Goes through a document, adding up; on an error ``path`` points at the value."""
+
+    def __init__(self, where: str) -> None:
+        self.path = [where]
+        self.size = 48 + len(where.encode()) + 1
+        """32 bytes for the document and 16 for its name, beside the name itself."""
+        self.index_entries = -2
+        """Two for each field, up and down, and one for each element of a list; the document as such is no field."""
+
+    def visit(self, value: Any, depth: int, indexed: bool = True) -> None:
+        if depth > MAX_DEPTH:
+            raise _Bad(f"nested more than {MAX_DEPTH} deep; flatten the document")
+        self.index_entries += 2 if indexed else 0
+        if isinstance(value, dict):
+            for key, item in value.items():
+                self.path.append(f".{key}")
+                self.size += _key_bytes(key)
+                self.visit(item, depth + 1, indexed)
+                self.path.pop()
+        elif isinstance(value, list):
+            self.index_entries += len(value) if indexed else 0
+            for position, item in enumerate(value):
+                self.path.append(f"[{position}]")
+                if isinstance(item, list):
+                    raise _Bad("a list directly in a list, which Firestore cannot keep; put an object between them")
+                self.visit(item, depth + 1, indexed=False)
+                self.path.pop()
+        else:
+            self.size += _scalar(value)
 
 
 def _key_bytes(key: Any) -> int:
@@ -159,7 +174,10 @@ def _scalar(value: Any) -> int:
     if value is None or isinstance(value, bool):
         return 1
     if isinstance(value, str):
-        return _encoded(value) + 1
+        size = _encoded(value)
+        if size > MAX_TEXT_BYTES:
+            raise _Bad(f"a text of {size} bytes, {MAX_TEXT_BYTES} is the most; split the document")
+        return size + 1
     if isinstance(value, int):
         if value not in INT64:
             raise _Bad(f"{value} does not fit in 64 bits; write it as text")
