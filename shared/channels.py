@@ -1,0 +1,76 @@
+"""How clients reach Google's services, or the local servers that stand in for them.
+
+This is the only deployed code that may know of an emulator: with ``VERTEX_EMULATOR_HOST``, ``MONITORING_EMULATOR_HOST`` or
+Google's own ``PUBSUB_EMULATOR_HOST`` set (``host:port``) a client gets a plaintext channel and needs no credentials, otherwise
+Google's address and the default credentials. Nothing else differs: the same clients, the same code.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+Client = TypeVar("Client")
+
+VERTEX_EMULATOR = "VERTEX_EMULATOR_HOST"
+MONITORING_EMULATOR = "MONITORING_EMULATOR_HOST"
+PUBSUB_EMULATOR = "PUBSUB_EMULATOR_HOST"
+
+
+def vertex_transport(transport: type, region: str) -> dict[str, Any]:
+    """Keyword arguments that make a Vertex AI client talk to one region through ``transport`` (a gRPC transport class)."""
+    return _transport(transport, f"{region}-aiplatform.googleapis.com", os.environ.get(VERTEX_EMULATOR))
+
+
+def monitoring_transport(transport: type) -> dict[str, Any]:
+    """Keyword arguments that make a Cloud Monitoring client talk through ``transport``; Monitoring has one address."""
+    return _transport(transport, "monitoring.googleapis.com", os.environ.get(MONITORING_EMULATOR))
+
+
+def pubsub_transport(transport: type) -> dict[str, Any]:
+    """Keyword arguments that make a Pub/Sub client talk through ``transport``; Pub/Sub has one address."""
+    return _transport(transport, "pubsub.googleapis.com", os.environ.get(PUBSUB_EMULATOR))
+
+
+def _transport(transport: type, address: str, emulator: str | None) -> dict[str, Any]:
+    if not emulator:
+        return {"client_options": {"api_endpoint": address}, "transport": transport}
+
+    def plaintext(**arguments: Any) -> Any:
+        # Called with what the transport's constructor takes; credentials among it are dropped, the address is kept.
+        import grpc
+
+        return transport(channel=grpc.insecure_channel(arguments["host"]))
+
+    return {"client_options": {"api_endpoint": emulator}, "transport": plaintext}
+
+
+class PerRegion(Generic[Client]):
+    """One client per region, built on first use and kept; safe to ask from many threads.
+
+    Not at import: a function's module is imported before the server forks, and gRPC does not like being forked.
+    """
+
+    def __init__(self, build: Callable[[str], Client]) -> None:
+        self._build = build
+        self._clients: dict[str, Client] = {}
+        self._lock = threading.Lock()
+
+    def __call__(self, region: str) -> Client:
+        with self._lock:
+            if region not in self._clients:
+                self._clients[region] = self._build(region)
+            return self._clients[region]
+
+
+def vertex_clients(client: Callable[..., Client], transport: type) -> PerRegion[Client]:
+    """Clients of one Vertex AI service by region."""
+    return PerRegion(lambda region: client(**vertex_transport(transport, region)))
+
+
+def monitoring_client(client: Callable[..., Client], transport: type) -> Callable[[], Client]:
+    """The one client of a Cloud Monitoring service, built on first use."""
+    clients = PerRegion(lambda _: client(**monitoring_transport(transport)))
+    return lambda: clients("global")

@@ -1,0 +1,212 @@
+"""Endpoints: what stands behind them, and the few writes a rollout needs.
+
+Traffic is written by UpdateEndpoint and by nothing else. DeployModel could carry a split too, but it would take effect when the
+deployment completes, ten minutes later, over whatever the traffic is then.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from google.cloud.aiplatform_v1.services.endpoint_service.client import EndpointServiceClient
+from google.cloud.aiplatform_v1.services.endpoint_service.transports.grpc import EndpointServiceGrpcTransport
+from google.cloud.aiplatform_v1.types import accelerator_type, endpoint_service, machine_resources
+from google.cloud.aiplatform_v1.types import endpoint as endpoint_types
+from google.cloud.aiplatform_v1.types import io as io_types
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from shared.channels import vertex_clients
+from shared.errors import ConflictError, RefusedError
+from shared.policy.schema import Machine, Target
+from shared.rollout.observed import DeployedModel, Endpoint, OperationState, TargetRef
+from shared.vertex import full_names, patience
+from shared.vertex.errors import NotFoundError, translated
+from shared.vertex.operations import read_operation, started
+from shared.vertex.values import moment, raw, raw_pages
+
+_UTILISATION = "aiplatform.googleapis.com/prediction/online/"
+_PAGE = 100
+
+
+@dataclass(frozen=True)
+class DeploySpec:
+    """One model version to be put on machines of its own."""
+
+    deployed_id: str
+    """1 to 10 digits, chosen by us, so that a deployment whose answer was lost is recognised (DeployedModel.id)."""
+    project: str
+    """Where the model is registered."""
+    region: str
+    model: str
+    version: str
+    display_name: str
+    machine: Machine
+    service_account: str | None
+    access_logging: bool
+    """Cannot be changed without another deployment."""
+    min_replicas: int
+    """At the start; the policy's minimum, or what the traffic needs by then."""
+
+
+class Endpoints:
+    """Vertex AI's EndpointService, one call per method (a list: one per page)."""
+
+    def __init__(self) -> None:
+        self._client = vertex_clients(EndpointServiceClient, EndpointServiceGrpcTransport)
+
+    def get(self, ref: TargetRef) -> Endpoint | None:
+        """The endpoint as it is now; None where there is none."""
+        request = endpoint_service.GetEndpointRequest(name=full_names.endpoint(ref))
+        try:
+            with translated(f"reading endpoint {ref}"):
+                reply = self._client(ref.region).get_endpoint(request, **patience.read())
+        except NotFoundError:
+            return None
+        return _endpoint(raw(reply), ref.project, ref.region)
+
+    def list(self, project: str, region: str) -> builtins.list[Endpoint]:
+        """All endpoints of one region."""
+        parent = full_names.location(project, region)
+        request = endpoint_service.ListEndpointsRequest(parent=parent, page_size=_PAGE)
+        with translated(f"listing the endpoints of {project}/{region}"):
+            pager = self._client(region).list_endpoints(request, **patience.read())
+            return [_endpoint(item, project, region) for item in raw_pages(pager, "endpoints")]
+
+    def create(self, ref: TargetRef, target: Target, labels: Mapping[str, str]) -> str:
+        """Start making the endpoint; the operation's name. AlreadyExistsError where it is there."""
+        wanted = endpoint_types.Endpoint(
+            display_name=ref.endpoint, labels=dict(labels), dedicated_endpoint_enabled=target.dedicated
+        )
+        if target.request_logging:
+            wanted.predict_request_response_logging_config = endpoint_types.PredictRequestResponseLoggingConfig(
+                enabled=True,
+                sampling_rate=target.request_logging.sample,
+                bigquery_destination=io_types.BigQueryDestination(output_uri=target.request_logging.table),
+            )
+        request = endpoint_service.CreateEndpointRequest(
+            parent=full_names.location(ref.project, ref.region), endpoint=wanted, endpoint_id=ref.endpoint
+        )
+        with translated(f"creating endpoint {ref}"):
+            return started(self._client(ref.region).create_endpoint(request, **patience.write()))
+
+    def write_traffic(self, endpoint: Endpoint, split: Mapping[str, int], labels: Mapping[str, str]) -> Endpoint:
+        """Write split and labels in one call; ConflictError when the endpoint is no longer as it was read.
+
+        ``labels`` is the whole map: a mask on a map replaces it whole.
+        """
+        shares = {deployed_id: share for deployed_id, share in split.items() if share}
+        return self._update(endpoint, {"traffic_split": shares, "labels": dict(labels)})
+
+    def write_labels(self, endpoint: Endpoint, labels: Mapping[str, str]) -> Endpoint:
+        """Write the whole label map and nothing else; ConflictError as for traffic."""
+        return self._update(endpoint, {"labels": dict(labels)})
+
+    def _update(self, endpoint: Endpoint, fields: Mapping[str, Any]) -> Endpoint:
+        ref = endpoint.ref
+        if not endpoint.etag:
+            # An update without an etag overwrites blindly (Endpoint.etag): whoever wrote meanwhile would be lost.
+            raise ConflictError(f"endpoint {ref} was read without an etag; read it again before writing")
+        request = endpoint_service.UpdateEndpointRequest(
+            endpoint=endpoint_types.Endpoint(name=full_names.endpoint(ref), etag=endpoint.etag, **fields),
+            update_mask=FieldMask(paths=builtins.list(fields)),
+        )
+        with translated(f"writing {' and '.join(fields)} of endpoint {ref}"):
+            reply = self._client(ref.region).update_endpoint(request, **patience.guarded_write())
+        return _endpoint(raw(reply), ref.project, ref.region)
+
+    def deploy(self, ref: TargetRef, spec: DeploySpec) -> str:
+        """Start putting a version on machines, without traffic; the operation's name."""
+        request = endpoint_service.DeployModelRequest(
+            endpoint=full_names.endpoint(ref),
+            deployed_model=endpoint_types.DeployedModel(
+                id=spec.deployed_id,
+                model=full_names.model(spec.project, spec.region, spec.model, spec.version),
+                display_name=spec.display_name,
+                dedicated_resources=_resources(spec.machine, spec.min_replicas),
+                service_account=spec.service_account or "",
+                enable_access_logging=spec.access_logging,
+            ),
+        )
+        with translated(f"deploying {spec.model}@{spec.version} to endpoint {ref}"):
+            return started(self._client(ref.region).deploy_model(request, **patience.write()))
+
+    def set_replicas(self, ref: TargetRef, deployed_id: str, minimum: int, maximum: int) -> str:
+        """Start changing the bounds of the autoscaler; the operation's name."""
+        resources = machine_resources.DedicatedResources(min_replica_count=minimum, max_replica_count=maximum)
+        request = endpoint_service.MutateDeployedModelRequest(
+            endpoint=full_names.endpoint(ref),
+            deployed_model=endpoint_types.DeployedModel(id=deployed_id, dedicated_resources=resources),
+            update_mask=FieldMask(
+                paths=["dedicated_resources.min_replica_count", "dedicated_resources.max_replica_count"]
+            ),
+        )
+        with translated(f"changing the replicas of {deployed_id} on endpoint {ref}"):
+            return started(self._client(ref.region).mutate_deployed_model(request, **patience.write()))
+
+    def undeploy(self, ref: TargetRef, deployed_id: str) -> str:
+        """Start taking a deployed model off its machines; refused while it has traffic. The operation's name."""
+        request = endpoint_service.UndeployModelRequest(
+            endpoint=full_names.endpoint(ref), deployed_model_id=deployed_id
+        )
+        with translated(f"undeploying {deployed_id} from endpoint {ref}"):
+            return started(self._client(ref.region).undeploy_model(request, **patience.write()))
+
+    def operation(self, region: str, name: str) -> OperationState:
+        """A long-running operation as it is now."""
+        return read_operation(self._client(region), name)
+
+
+def _resources(machine: Machine, min_replicas: int) -> Any:
+    spec = machine_resources.MachineSpec(machine_type=machine.type)
+    if machine.accelerator:
+        known = {kind.name: kind for kind in accelerator_type.AcceleratorType if kind.value}  # 0 is "unspecified"
+        if machine.accelerator.type not in known:
+            raise RefusedError(
+                f"machine.accelerator.type: Vertex AI has no accelerator {machine.accelerator.type!r};"
+                f" known are {', '.join(sorted(known))}"
+            )
+        spec.accelerator_type = known[machine.accelerator.type]
+        spec.accelerator_count = machine.accelerator.count
+    targets = {"cpu/utilization": machine.autoscale.cpu, "accelerator/duty_cycle": machine.autoscale.gpu}
+    return machine_resources.DedicatedResources(
+        machine_spec=spec,
+        min_replica_count=min_replicas,
+        max_replica_count=max(machine.replicas.max, min_replicas),
+        spot=machine.spot,
+        autoscaling_metric_specs=[
+            machine_resources.AutoscalingMetricSpec(metric_name=_UTILISATION + metric, target=percent)
+            for metric, percent in targets.items()
+            if percent
+        ],
+    )
+
+
+def _endpoint(message: Any, project: str, region: str) -> Endpoint:
+    return Endpoint(
+        ref=TargetRef(project, region, full_names.last_segment(message.name)),
+        etag=message.etag,
+        labels=dict(message.labels),
+        split={deployed_id: share for deployed_id, share in message.traffic_split.items() if share},
+        deployed=tuple(_deployed(item) for item in message.deployed_models),
+        display_name=message.display_name,
+    )
+
+
+def _deployed(message: Any) -> DeployedModel:
+    model, in_name = full_names.split_model(message.model)
+    kind = message.WhichOneof("prediction_resources")
+    # Dedicated or automatic resources have replicas; those of a shared pool belong to the pool.
+    resources = getattr(message, kind) if kind in ("dedicated_resources", "automatic_resources") else None
+    return DeployedModel(
+        id=message.id,
+        model=model,
+        version=message.model_version_id or in_name,
+        min_replicas=resources.min_replica_count if resources else 0,
+        max_replicas=resources.max_replica_count or resources.min_replica_count if resources else 0,
+        available_replicas=message.status.available_replica_count or None if message.HasField("status") else None,
+        machine_type=resources.machine_spec.machine_type if kind == "dedicated_resources" and resources else "",
+        created_at=moment(message, "create_time"),
+    )

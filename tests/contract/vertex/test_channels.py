@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from google.auth.credentials import AnonymousCredentials
+from google.cloud.aiplatform_v1.services.endpoint_service.client import EndpointServiceClient
+from google.cloud.aiplatform_v1.services.endpoint_service.transports.grpc import EndpointServiceGrpcTransport
+from google.cloud.monitoring_v3.services.metric_service.client import MetricServiceClient
+from google.cloud.monitoring_v3.services.metric_service.transports.grpc import MetricServiceGrpcTransport
+
+from shared.channels import (
+    MONITORING_EMULATOR,
+    VERTEX_EMULATOR,
+    PerRegion,
+    monitoring_transport,
+    vertex_clients,
+    vertex_transport,
+)
+
+
+def test_each_region_has_googles_address_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VERTEX_EMULATOR, raising=False)
+    client = EndpointServiceClient(
+        credentials=AnonymousCredentials(), **vertex_transport(EndpointServiceGrpcTransport, "europe-west4")
+    )
+    assert client.api_endpoint == "europe-west4-aiplatform.googleapis.com"
+    assert client.transport.host == "europe-west4-aiplatform.googleapis.com:443"
+
+
+def test_monitoring_has_one_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(MONITORING_EMULATOR, raising=False)
+    client = MetricServiceClient(credentials=AnonymousCredentials(), **monitoring_transport(MetricServiceGrpcTransport))
+    assert client.transport.host == "monitoring.googleapis.com:443"
+
+
+def test_an_emulator_needs_no_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VERTEX_EMULATOR, "127.0.0.1:9")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nonexistent/key.json")
+    client = vertex_clients(EndpointServiceClient, EndpointServiceGrpcTransport)("us-central1")
+    assert client.api_endpoint == "127.0.0.1:9"
+
+
+def test_clients_are_built_on_first_use_once_per_region() -> None:
+    built: list[str] = []
+
+    def build(region: str) -> object:
+        built.append(region)
+        return object()
+
+    clients = PerRegion(build)
+    assert built == []
+    with ThreadPoolExecutor(8) as pool:
+        found = set(pool.map(clients, ["us-central1", "europe-west4"] * 50))
+    assert len(found) == 2
+    assert sorted(built) == ["europe-west4", "us-central1"]
