@@ -7,6 +7,7 @@ not as fewer requests. A bounded number of workers sends them; what even they ca
 from __future__ import annotations
 
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +23,11 @@ from local.tally import OK, Result, Tally, VersionSnapshot
 from shared.vertex import lean
 
 DEPLOYED_MODEL_METADATA = "x-vertex-ai-deployed-model-id"
-"""Trailing metadata that attributes a failed call, named like the header of RawPredict; absent, the failure is nobody's."""
+"""Trailing metadata that attributes a failed call, named like the header of RawPredict."""
+
+DEPLOYED_MODEL_TEXT = re.compile(r"deployed_model_id: (\d+)")
+"""How Vertex AI names the deployed model in the text of some failures (googleapis/python-aiplatform issue 190). Where
+neither is there, the failure is nobody's."""
 
 MAX_LAG = 1.0
 """Wall seconds by which a request may be late before it is skipped."""
@@ -236,9 +241,10 @@ def _failed(error: Exception, latency_ms: float) -> Result:
     call = getattr(error, "response", None)
     if isinstance(call, grpc.Call):
         metadata = {item[0]: item[1] for item in call.trailing_metadata() or ()}
+    named = DEPLOYED_MODEL_TEXT.search(str(error))
     return Result(
         code=code.name if code is not None else type(error).__name__,
         latency_ms=latency_ms,
-        deployed_model_id=str(metadata.get(DEPLOYED_MODEL_METADATA, "")),
+        deployed_model_id=str(metadata.get(DEPLOYED_MODEL_METADATA) or (named[1] if named else "")),
         detail=str(error),
     )

