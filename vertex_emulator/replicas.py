@@ -19,7 +19,7 @@ START_TIME = timedelta(seconds=60)
 class ReplicaSet:
     """The replicas of one deployed model; pure but for its own memory, all times are passed in."""
 
-    def __init__(self, minimum: int, maximum: int, target: float, now: datetime) -> None:
+    def __init__(self, minimum: int, maximum: int, target: float) -> None:
         self.minimum = minimum
         self.maximum = maximum
         self.target = target
@@ -28,12 +28,10 @@ class ReplicaSet:
         self._wanted: deque[tuple[datetime, int]] = deque()
         self.goal = minimum
         """How many replicas the autoscaler aims at now."""
-        self._advance(now)
 
     def ready(self, now: datetime) -> int:
-        """How many replicas serve at this moment."""
-        self._advance(now)
-        return self._ready
+        """How many replicas serve at this moment; changes nothing, so predictions may ask without a lock."""
+        return self._ready + sum(1 for moment in self._starting if moment <= now)
 
     def set_limits(self, minimum: int, maximum: int, target: float, now: datetime) -> None:
         """Follow a mutated deployment: the number of replicas moves within its new limits at once or by starting."""
@@ -64,5 +62,5 @@ class ReplicaSet:
     def _advance(self, now: datetime) -> None:
         up = sum(1 for moment in self._starting if moment <= now)
         if up:
-            self._ready += up
             self._starting = [moment for moment in self._starting if moment > now]
+            self._ready += up

@@ -1,0 +1,184 @@
+"""The machines behind the deployed models: model servers, replicas, routes, and the gauges that tell of them."""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from vertex_emulator import replicas
+from vertex_emulator.clock import rate
+from vertex_emulator.load import LoadMeter
+from vertex_emulator.metrics import MetricSink, Resource
+from vertex_emulator.names import last_segment, location_of
+
+if TYPE_CHECKING:
+    from vertex_emulator.machines import Machines
+    from vertex_emulator.messages import Message
+    from vertex_emulator.serving.contract import ModelServer
+
+PREFIX = "aiplatform.googleapis.com/prediction/online/"
+GAUGES_EVERY = timedelta(seconds=60)
+
+
+@dataclass
+class Deployment:
+    """One deployed model at work."""
+
+    id: str
+    endpoint: str
+    model: str
+    version: str
+    model_display_name: str
+    endpoint_display_name: str
+    machines: Machines
+    server: ModelServer
+    replicas: replicas.ReplicaSet
+    meter: LoadMeter = field(default_factory=LoadMeter)
+
+    @property
+    def resource(self) -> Resource:
+        """The monitored resource: the endpoint."""
+        return endpoint_resource(self.endpoint)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The metric labels that all counts and latencies have."""
+        return {
+            "deployed_model_id": self.id,
+            "model_display_name": self.model_display_name,
+            "endpoint_display_name": self.endpoint_display_name,
+            "spot": str(self.machines.spot).lower(),
+        }
+
+    def utilisation_at(self, requests_per_second: float, now: datetime) -> float:
+        """Return the load as a fraction of what the ready replicas carry; 0 where the capacity is unknown."""
+        capacity = self.server.capacity_rps
+        return requests_per_second / (capacity * max(self.replicas.ready(now), 1)) if capacity else 0.0
+
+    def utilisation_over(self, wall_seconds: float, now: datetime) -> float:
+        """Return the mean utilisation since the last call: from the declared capacity, else from busy time."""
+        usage = self.meter.take()
+        if wall_seconds <= 0:
+            return 0.0
+        if self.server.capacity_rps:
+            return self.utilisation_at(usage.requests / wall_seconds, now)
+        return usage.busy_seconds / wall_seconds / max(self.replicas.ready(now), 1)
+
+
+@dataclass(frozen=True)
+class Route:
+    """An endpoint's split as predictions see it; replaced whole, so that no lock is needed to read it."""
+
+    bounds: Sequence[int]
+    deployments: Sequence[Deployment]
+
+    def pick(self, draw: float) -> Deployment | None:
+        """Return the deployed model for a draw from [0, 1); ``None`` without a split."""
+        if not self.deployments:
+            return None
+        return self.deployments[bisect.bisect_right(self.bounds, draw * 100)]
+
+
+def make_route(split: Mapping[str, int], deployments: Mapping[str, Deployment]) -> Route:
+    """Return the route of a split."""
+    chosen = [deployed_id for deployed_id, share in split.items() if share > 0]
+    bounds = itertools.accumulate(split[deployed_id] for deployed_id in chosen)
+    return Route(tuple(bounds), tuple(deployments[deployed_id] for deployed_id in chosen))
+
+
+def endpoint_resource(endpoint: str) -> Resource:
+    """Return the monitored resource of an endpoint."""
+    labels = {
+        "resource_container": endpoint.split("/")[1],
+        "location": location_of(endpoint),
+        "endpoint_id": last_segment(endpoint),
+    }
+    return Resource("aiplatform.googleapis.com/Endpoint", labels)
+
+
+class Fleet:
+    """All deployments, by endpoint and id; changed with the state's lock held."""
+
+    def __init__(self, sink: MetricSink, seed: int, now: datetime) -> None:
+        self._sink = sink
+        self._random = random.Random(seed)
+        self._deployments: dict[str, dict[str, Deployment]] = {}
+        self._routes: dict[str, Route] = {}
+        self._evaluated = now
+        self._reported = now
+
+    def add(self, deployment: Deployment) -> None:
+        """Take a deployment whose server is ready."""
+        self._deployments.setdefault(deployment.endpoint, {})[deployment.id] = deployment
+
+    def remove(self, endpoint: str, deployed_id: str) -> Deployment:
+        """Give a deployment up; the caller stops its server once no lock is held."""
+        return self._deployments[endpoint].pop(deployed_id)
+
+    def get(self, endpoint: str, deployed_id: str) -> Deployment:
+        """Return one deployment."""
+        return self._deployments[endpoint][deployed_id]
+
+    def all(self) -> list[Deployment]:
+        """Return every deployment."""
+        return [deployment for entries in self._deployments.values() for deployment in entries.values()]
+
+    def replicas_in(self, location: str) -> int:
+        """Return the replicas that count against a region's quota: the maximum of each deployed model."""
+        return sum(d.replicas.maximum for d in self.all() if d.endpoint.startswith(f"{location}/"))
+
+    def reroute(self, endpoint: Message) -> None:
+        """Follow an endpoint's split; called after every change of one."""
+        deployments = self._deployments.get(endpoint.name, {})
+        for deployment in deployments.values():
+            deployment.endpoint_display_name = endpoint.display_name
+        self._routes[endpoint.name] = make_route(endpoint.traffic_split, deployments)
+
+    def forget(self, endpoint: str) -> None:
+        """Forget a deleted endpoint."""
+        self._routes.pop(endpoint, None)
+        self._deployments.pop(endpoint, None)
+
+    def route(self, endpoint: str) -> Route | None:
+        """Return an endpoint's route; ``None`` where there is no such endpoint."""
+        return self._routes.get(endpoint)
+
+    def draw(self) -> float:
+        """Return the next number of the seeded sequence that decides which model gets a request."""
+        return self._random.random()
+
+    def tick(self, now: datetime) -> None:
+        """Let the autoscaler evaluate, and report gauges, as often as compressed time has made it due."""
+        steps = int((now - self._evaluated) / replicas.INTERVAL)
+        if steps > 0:
+            wall = steps * replicas.INTERVAL.total_seconds() / rate()
+            for deployment in self.all():
+                utilisation = deployment.utilisation_over(wall, now)
+                for step in range(1, steps + 1):
+                    deployment.replicas.evaluate(utilisation, self._evaluated + step * replicas.INTERVAL)
+                self._report_utilisation(deployment, utilisation, now)
+                deployment.server.supervise()
+            self._evaluated += steps * replicas.INTERVAL
+        if now - self._reported >= GAUGES_EVERY:
+            self._reported += int((now - self._reported) / GAUGES_EVERY) * GAUGES_EVERY
+            for deployment in self.all():
+                self._report_replicas(deployment, now)
+
+    def _report_utilisation(self, deployment: Deployment, utilisation: float, now: datetime) -> None:
+        for number in range(deployment.replicas.ready(now)):
+            labels = {
+                "deployed_model_id": deployment.id,
+                "replica_id": f"{deployment.id}-{number}",
+                "spot": deployment.labels["spot"],
+            }
+            self._sink.set(f"{PREFIX}cpu/utilization", labels, deployment.resource, utilisation)
+
+    def _report_replicas(self, deployment: Deployment, now: datetime) -> None:
+        labels, resource = deployment.labels, deployment.resource
+        self._sink.set(f"{PREFIX}replicas", labels, resource, deployment.replicas.ready(now))
+        self._sink.set(f"{PREFIX}target_replicas", labels, resource, deployment.replicas.goal)

@@ -1,0 +1,105 @@
+"""PredictionService: Predict and RawPredict, routed by the endpoint's split; what was served becomes metrics.
+
+Nothing here takes the state's lock: routes are immutable and replaced whole.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.api import httpbody_pb2
+
+from vertex_emulator.errors import ApiError, missing, precondition
+from vertex_emulator.fleet import PREFIX
+from vertex_emulator.messages import raw
+from vertex_emulator.names import last_segment
+from vertex_emulator.serving.contract import TIMEOUT, Answer, raise_for
+from vertex_emulator.serving.values import fill, to_json
+
+if TYPE_CHECKING:
+    from vertex_emulator.fleet import Deployment, Fleet
+    from vertex_emulator.metrics import MetricSink
+    from vertex_emulator.state import State
+
+_RESPONSE = raw("PredictResponse")
+
+
+class Prediction:
+    """Serves PredictionService."""
+
+    def __init__(self, state: State, fleet: Fleet, sink: MetricSink) -> None:
+        self._state = state
+        self._fleet = fleet
+        self._sink = sink
+
+    def Predict(self, request: Any) -> Any:
+        """Answer instances with predictions, and say which deployed model made them."""
+        begun = time.perf_counter()
+        deployment = self._route(request.endpoint)
+        document: dict[str, Any] = {"instances": [to_json(instance) for instance in request.instances]}
+        if request.HasField("parameters"):
+            document["parameters"] = to_json(request.parameters)
+        answer = self._ask(deployment, json.dumps(document).encode(), "application/json", len(request.instances), begun)
+        raise_for(answer)
+        response = _RESPONSE(
+            deployed_model_id=deployment.id,
+            model=deployment.model,
+            model_display_name=deployment.model_display_name,
+            model_version_id=deployment.version,
+        )
+        try:
+            predicted = json.loads(answer.body)
+            for prediction in predicted["predictions"]:
+                fill(response.predictions.add(), prediction)
+        except (ValueError, KeyError, TypeError) as error:
+            raise ApiError(
+                grpc.StatusCode.INTERNAL,
+                f'The model server did not answer {{"predictions": [...]}}: {answer.body[:200]!r}',
+            ) from error
+        if "metadata" in predicted:
+            fill(response.metadata, predicted["metadata"])
+        return response
+
+    def RawPredict(self, request: Any) -> tuple[Any, dict[str, str]]:
+        """Pass any body on to the model, and return its answer with the headers that name the deployed model."""
+        begun = time.perf_counter()
+        deployment = self._route(request.endpoint)
+        content_type = request.http_body.content_type or "application/json"
+        answer = self._ask(deployment, request.http_body.data, content_type, 1, begun)
+        raise_for(answer)
+        headers = {
+            "x-vertex-ai-endpoint-id": last_segment(deployment.endpoint),
+            "x-vertex-ai-deployed-model-id": deployment.id,
+        }
+        return httpbody_pb2.HttpBody(content_type=answer.content_type, data=answer.body), headers
+
+    def _route(self, endpoint: str) -> Deployment:
+        name, _ = self._state.projects.resource(endpoint, "endpoints")
+        route = self._fleet.route(name)
+        if route is None:
+            missing(f"The Endpoint {endpoint}")
+        return route.pick(self._fleet.draw()) or precondition(f"Endpoint {name} doesn't have traffic_split.")
+
+    def _ask(self, deployment: Deployment, body: bytes, content_type: str, instances: int, begun: float) -> Answer:
+        utilisation = deployment.utilisation_at(deployment.meter.arrive(), self._state.clock())
+        asked = time.perf_counter()
+        answer = deployment.server.handle(body, content_type, utilisation)
+        answered = time.perf_counter()
+        deployment.meter.leave(answered - asked)
+        self._measure(deployment, answer, instances, (answered - asked) * 1000, (time.perf_counter() - begun) * 1000)
+        return answer
+
+    def _measure(
+        self, deployment: Deployment, answer: Answer, instances: int, model_ms: float, total_ms: float
+    ) -> None:
+        labels, resource = deployment.labels, deployment.resource
+        response_class = f"{answer.status // 100}xx" if answer.status != TIMEOUT else "5xx"
+        self._sink.add(f"{PREFIX}prediction_count", labels, resource, instances)
+        self._sink.add(f"{PREFIX}response_count", {**labels, "response_code": response_class}, resource, 1)
+        if not answer.is_ok:
+            self._sink.add(f"{PREFIX}error_count", labels, resource, 1)
+        for kind, value in (("total", total_ms), ("model", model_ms), ("overhead", total_ms - model_ms)):
+            self._sink.observe(f"{PREFIX}prediction_latencies", {**labels, "latency_type": kind}, resource, value)

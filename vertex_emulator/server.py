@@ -1,0 +1,273 @@
+"""The emulator: all services on one gRPC server without TLS.
+
+Real clients need nothing but its address::
+
+    emulator = Emulator()
+    emulator.start()
+    channel = grpc.insecure_channel(emulator.address)
+    client = EndpointServiceClient(transport=EndpointServiceGrpcTransport(channel=channel))
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NoReturn
+from urllib.parse import unquote
+
+import grpc
+from google.longrunning import operations_pb2
+
+from vertex_emulator import clock as clocks
+from vertex_emulator import methods
+from vertex_emulator.config import Config
+from vertex_emulator.deployments import Deployments
+from vertex_emulator.endpoints import Endpoints
+from vertex_emulator.errors import ApiError
+from vertex_emulator.evaluations import Evaluations
+from vertex_emulator.faults import Faults
+from vertex_emulator.fleet import Fleet
+from vertex_emulator.history import EndpointSnapshot, History
+from vertex_emulator.jobs import CUSTOM_JOB, PIPELINE_JOB, SUCCEEDED, TRAINING_PIPELINE, Jobs, pipeline_name
+from vertex_emulator.logs import Logs, LogSink
+from vertex_emulator.messages import Message, raw, request_class
+from vertex_emulator.metrics import MetricSink, NullSink
+from vertex_emulator.operations import Operations
+from vertex_emulator.prediction import Prediction
+from vertex_emulator.quotas import QuotaMeter
+from vertex_emulator.registry import Registry
+from vertex_emulator.serving.launcher import Launcher
+from vertex_emulator.serving.profile import ProfileBook
+from vertex_emulator.state import State
+
+Handler = Callable[[Any], Any]
+_KEPT_CALLS = 100_000
+_TICK = 5.0
+"""Compressed seconds between ticks, as long as that is between 20 ms and 1 s on the wall."""
+_ROUTING_HEADER = "x-goog-request-params"
+
+
+class Emulator:
+    """A local Vertex AI."""
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        clock: clocks.Clock = clocks.now,
+        sink: MetricSink | None = None,
+        log_sink: LogSink | None = None,
+        on_change: Callable[[EndpointSnapshot], None] | None = None,
+        seed: int = 1,
+        extra_handlers: Sequence[grpc.GenericRpcHandler[Any, Any]] = (),
+    ) -> None:
+        """``sink`` takes what was served as metrics, ``log_sink`` the log entries; ``extra_handlers`` are served too."""
+        self.config = config or Config()
+        self.faults = Faults()
+        self.profiles = ProfileBook()
+        self.history = History(on_change)
+        self.calls: deque[tuple[str, str]] = deque(maxlen=_KEPT_CALLS)
+        """(method, routing header) of every call but predictions, oldest first."""
+        self.counts: Counter[str] = Counter()
+        """Calls per method, predictions included."""
+        self.address = ""
+        self._clock = clock
+        self._extra = list(extra_handlers)
+        self._state = State(self.config, clock, self.faults, seed)
+        self.logs = Logs(log_sink, self._state.projects, self.config.principal, clock)
+        self._quotas = QuotaMeter(self.config.quotas, clock)
+        self._launcher = Launcher(self.config, self.profiles, seed)
+        sink = sink or NullSink()
+        self._fleet = Fleet(sink, seed, clock())
+        self._operations = Operations(self._state, self.logs)
+        self._registry = Registry(self._state, self._operations)
+        self._prediction = Prediction(self._state, self._fleet, sink)
+        self._handlers = self._collect()
+        self._server: grpc.Server | None = None
+        self._ticker: threading.Thread | None = None
+        self._stopping = threading.Event()
+
+    def start(self, port: int = 0, *, tick: bool = True) -> str:
+        """Begin to serve, and return the address; without ``tick`` time moves only with calls and ``tick()``."""
+        server = grpc.server(
+            ThreadPoolExecutor(self.config.workers, thread_name_prefix="vertex"),
+            handlers=[*self.handlers(), *self._extra],
+            options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 16 * 2**20)],
+        )
+        bound = server.add_insecure_port(f"127.0.0.1:{port}")
+        self.address = f"127.0.0.1:{bound}"
+        self.logs.start()
+        server.start()
+        self._server = server
+        if tick:
+            self._ticker = threading.Thread(target=self._tick_on, name="vertex-tick", daemon=True)
+            self._ticker.start()
+        return self.address
+
+    def stop(self) -> None:
+        """Stop serving, and everything that was started."""
+        self._stopping.set()
+        if self._ticker is not None:
+            self._ticker.join()
+        if self._server is not None:
+            self._server.stop(grace=0.2).wait()
+        self._launcher.stop()
+        self.logs.stop()
+
+    def __enter__(self) -> Emulator:
+        """Start on a free port."""
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop."""
+        self.stop()
+
+    def tick(self) -> None:
+        """Let everything happen that is due: operations, jobs, the autoscaler, gauges."""
+        with self._state.lock:
+            self._state.settle()
+            self._fleet.tick(self._clock())
+
+    def handlers(self) -> list[grpc.GenericRpcHandler[Any, Any]]:
+        """Return the services' handlers, to be mounted on a server of someone else."""
+        services = {f"{methods.PACKAGE}.{service}": names for service, names in methods.SERVICES.items()}
+        services["google.longrunning.Operations"] = methods.OPERATIONS
+        return [
+            grpc.method_handlers_generic_handler(
+                service,
+                {
+                    name: grpc.unary_unary_rpc_method_handler(
+                        self._behaviour(name), request_deserializer=_request_type(name).FromString
+                    )
+                    for name in names
+                },
+            )
+            for service, names in services.items()
+        ]
+
+    def _collect(self) -> dict[str, Handler]:
+        endpoints = Endpoints(self._state, self._operations, self._fleet, self.history)
+        deployments = Deployments(self._state, self._operations, self._registry, endpoints, self._fleet, self._launcher)
+        evaluations = Evaluations(self._state, self._registry)
+        parts = (self._registry, evaluations, endpoints, deployments, self._prediction, self._operations)
+        handlers = {
+            name: getattr(part, name)
+            for part in parts
+            for names in (*methods.SERVICES.values(), methods.OPERATIONS)
+            for name in names
+            if hasattr(part, name)
+        }
+        handlers |= Jobs(CUSTOM_JOB, self._state, self._operations).methods()
+        handlers |= Jobs(TRAINING_PIPELINE, self._state, self._operations, self._training_state).methods()
+        handlers |= Jobs(PIPELINE_JOB, self._state, self._operations, self._pipeline_state).methods()
+        return handlers
+
+    def _training_state(self, job: Message, now: Any) -> None:
+        """Upload what a training pipeline made, as the service does when it succeeds."""
+        if job.state != SUCCEEDED or not job.HasField("model_to_upload"):
+            return
+        location = job.name.partition("/trainingPipelines/")[0]
+        request = raw("UploadModelRequest")(
+            parent=location, model=job.model_to_upload, parent_model=job.parent_model, model_id=job.model_id
+        )
+
+        def complete(version: Message) -> None:
+            version.training_pipeline = job.name
+            job.model_to_upload.name = version.name
+
+        self._registry.begin_upload(request, 0, complete=complete, at=now)
+
+    def _pipeline_state(self, job: Message, _: Any) -> None:
+        state = PIPELINE_JOB.states(job.state).name
+        self.logs.pipeline_job_state(job.name, pipeline_name(job), state, dict(job.labels))
+
+    def _behaviour(self, method: str) -> Callable[[Any, grpc.ServicerContext], bytes]:
+        handler = self._handlers[method]
+        is_locked = method not in methods.UNLOCKED
+        is_audited = methods.is_audited(method)
+        is_prediction = method in ("Predict", "RawPredict")
+
+        def behave(request: Any, context: grpc.ServicerContext) -> bytes:
+            self.counts[method] += 1
+            if not is_prediction:
+                self.calls.append((method, _routing(context)))
+            if (slowness := self.faults.slowness(method)) > 0:
+                time.sleep(slowness)
+            if (refusal := self.faults.refusal(method)) is not None:
+                _abort(context, refusal)
+            try:
+                self._quotas.check(method, _location(request))
+                if is_locked:
+                    with self._state.lock:
+                        self._state.settle()
+                        answer = self._change(method, handler, request) if is_audited else handler(request)
+                        data: bytes = answer.SerializeToString()
+                else:
+                    data = _unlocked(handler, request, context)
+            except ApiError as error:
+                _abort(context, error)
+            if (lost := self.faults.lost(method)) is not None:
+                _abort(context, lost)
+            return data
+
+        return behave
+
+    def _change(self, method: str, handler: Handler, request: Any) -> Any:
+        """Carry out a method that changes something, and write its audit entry unless its operation does."""
+        try:
+            answer = handler(request)
+        except ApiError as error:
+            self.logs.audit(method, _subject(request), request, error=error)
+            raise
+        if not isinstance(answer, operations_pb2.Operation):
+            self.logs.audit(method, getattr(answer, "name", "") or _subject(request), request, response=answer)
+        return answer
+
+    def _tick_on(self) -> None:
+        while not self._stopping.wait(min(max(clocks.wall_seconds(_TICK), 0.02), 1.0)):
+            self.tick()
+
+
+def _unlocked(handler: Handler, request: Any, context: grpc.ServicerContext) -> bytes:
+    answer = handler(request)
+    if isinstance(answer, tuple):
+        answer, headers = answer
+        context.send_initial_metadata(tuple(headers.items()))
+    data: bytes = answer.SerializeToString()
+    return data
+
+
+def _abort(context: grpc.ServicerContext, error: ApiError) -> NoReturn:
+    context.abort(error.code, error.message)
+    raise AssertionError("unreachable: abort raises")
+
+
+def _routing(context: grpc.ServicerContext) -> str:
+    for key, value in context.invocation_metadata():
+        if key == _ROUTING_HEADER:
+            return unquote(value if isinstance(value, str) else value.decode())
+    return ""
+
+
+def _subject(request: Any) -> str:
+    """Return the resource that a request is about."""
+    for field in ("parent", "name", "endpoint", "model"):
+        value = getattr(request, field, "")
+        name = value if isinstance(value, str) else getattr(value, "name", "")
+        if name:
+            return name
+    return ""
+
+
+def _location(request: Any) -> str:
+    return "/".join(_subject(request).split("/")[:4])
+
+
+def _request_type(method: str) -> Any:
+    if method in methods.OPERATIONS:
+        return getattr(operations_pb2, f"{method}Request")
+    return request_class(method)
