@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import pytest
@@ -165,22 +166,51 @@ def test_on_cloud_run_the_error_says_what_to_set(path: Path, monkeypatch: pytest
     SQLiteDocuments(path).close()
 
 
-def _in_child(documents: SQLiteDocuments, answers: multiprocessing.Queue) -> None:
-    documents.create("claims", "child", {})
-    answers.put([stored.id for stored in documents.query("claims")])
+def _in_child(connections: Connections, inherited: sqlite3.Connection, answers: multiprocessing.Queue) -> None:
+    with connections.use() as own:
+        own.execute("INSERT INTO documents (collection, id, revision, body) VALUES ('claims', 'child', 'r', '{}')")
+        answers.put(own is inherited)
 
 
-def test_a_forked_process_opens_the_file_for_itself(documents: SQLiteDocuments) -> None:
-    documents.create("claims", "parent", {})
+def test_a_forked_process_opens_the_file_for_itself(path: Path) -> None:
+    connections = Connections(path, busy_timeout=1)
     fork = multiprocessing.get_context("fork")
     answers = fork.Queue()
-    child = fork.Process(target=_in_child, args=(documents, answers))
-    child.start()
-    assert answers.get(timeout=30) == ["child", "parent"]
-    child.join(30)
-    assert child.exitcode == 0
-    documents.create("claims", "parent-2", {})
-    assert len(documents.query("claims")) == 3
+    with connections.use() as inherited:
+        child = fork.Process(target=_in_child, args=(connections, inherited, answers))
+        child.start()
+        assert answers.get(timeout=30) is False
+        child.join(30)
+        assert child.exitcode == 0
+        assert inherited.execute("SELECT id FROM documents").fetchall() == [("child",)]
+    connections.close()
+
+
+def _hold(path: Path, opened: Event, removed: Event, answers: multiprocessing.Queue) -> None:
+    documents = SQLiteDocuments(path)
+    for n in range(20):
+        documents.create("claims", f"old-{n}", {"text": "x" * 3000})
+    opened.set()
+    removed.wait(30)
+    answers.put([stored.id for stored in documents.query("claims")])
+    documents.close()
+
+
+def test_the_log_of_a_removed_file_that_another_process_holds_is_not_taken_over(
+    path: Path, documents: SQLiteDocuments
+) -> None:
+    spawn = multiprocessing.get_context("spawn")
+    opened, removed, answers = spawn.Event(), spawn.Event(), spawn.Queue()
+    other = spawn.Process(target=_hold, args=(path, opened, removed, answers))
+    other.start()
+    assert opened.wait(30)
+    remove(path, "")
+    for n in range(3):
+        documents.create("claims", f"new-{n}", {})
+    removed.set()
+    assert answers.get(timeout=30) == ["new-0", "new-1", "new-2"]
+    other.join(30)
+    assert other.exitcode == 0
 
 
 def test_connections_of_finished_threads_are_closed(documents: SQLiteDocuments) -> None:
