@@ -6,25 +6,38 @@ ignored is worse than none. One endpoint belongs to one policy.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from shared.policy.units import Duration, Factor, Share
+from shared.policy.findings import Finding, refuse
+from shared.policy.units import Duration, Factor, Share, described, format_duration
 
-ModelId = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,62}$")]
+ModelId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,62}$"),
+    described("1 to 63 of a-z, 0-9, _ and -, the first a letter or _"),
+]
 """UploadModelRequest.model_id: at most 63 of ``[a-z0-9_-]``, the first neither a digit nor a hyphen."""
-EndpointId = Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9-]{0,61}[a-z0-9]|[0-9]{1,20})$")]
+EndpointId = Annotated[
+    str,
+    StringConstraints(pattern=r"^([a-z][a-z0-9-]{0,61}[a-z0-9]|[0-9]{1,20})$"),
+    described(
+        "2 to 63 of a-z, 0-9 and -, the first a letter, the last no hyphen; or, in quotes, the number of an endpoint"
+    ),
+]
 """CreateEndpointRequest.endpoint_id, or the number that Vertex AI gave an endpoint made without one."""
-Region = Annotated[str, StringConstraints(pattern=r"^[a-z]+-[a-z]+[0-9]+$")]
+Region = Annotated[str, StringConstraints(pattern=r"^[a-z]+-[a-z]+[0-9]+$"), described("a region such as us-central1")]
 LabelText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 MINUTE = timedelta(minutes=1)
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, serialize_by_alias=True)
 
 
 class Target(_Strict):
@@ -47,7 +60,9 @@ class RequestLogging(_Strict):
     """Request-response logging into BigQuery (Endpoint.predict_request_response_logging_config)."""
 
     sample: Share = 1.0
-    table: Annotated[str, StringConstraints(pattern=r"^bq://.+")]
+    table: Annotated[
+        str, StringConstraints(pattern=r"^bq://.+"), described("a table such as bq://project.dataset.table")
+    ]
 
 
 class TrainingSource(_Strict):
@@ -61,7 +76,14 @@ class TrainingSource(_Strict):
     @model_validator(mode="after")
     def _one_at_least(self) -> Self:
         if not (self.pipeline or self.custom_job or self.training_pipeline or self.message):
-            raise ValueError("name at least one source: pipeline, custom_job, training_pipeline, or message: true")
+            refuse(
+                [
+                    Finding(
+                        "no source is named",
+                        allowed="pipeline, custom_job or training_pipeline (a display name), message: true",
+                    )
+                ]
+            )
         return self
 
 
@@ -103,7 +125,14 @@ class GateMetric(_Strict):
     def _limits_something(self) -> Self:
         given = (self.at_least, self.at_most, self.not_below_champion_by, self.not_above_champion_by)
         if all(limit is None for limit in given):
-            raise ValueError("give at least one of at_least, at_most, not_below_champion_by, not_above_champion_by")
+            refuse(
+                [
+                    Finding(
+                        f"the metric {self.name} has no limit",
+                        allowed="at least one of at_least, at_most, not_below_champion_by, not_above_champion_by",
+                    )
+                ]
+            )
         return self
 
 
@@ -118,7 +147,11 @@ class Gate(_Strict):
 
 
 class Accelerator(_Strict):
-    type: Annotated[str, StringConstraints(pattern=r"^[A-Z0-9_]+$")]
+    type: Annotated[
+        str,
+        StringConstraints(pattern=r"^[A-Z0-9_]+$"),
+        described("an AcceleratorType such as NVIDIA_TESLA_T4 or NVIDIA_L4"),
+    ]
     count: int = Field(default=1, ge=1, le=16)
 
 
@@ -130,7 +163,7 @@ class Replicas(_Strict):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.max < self.min:
-            raise ValueError(f"max ({self.max}) is below min ({self.min})")
+            refuse([Finding(f"max ({self.max}) is below min ({self.min})", ("max",), f"at least {self.min}")])
         return self
 
 
@@ -142,7 +175,9 @@ class Autoscale(_Strict):
 
 
 class Machine(_Strict):
-    type: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+-[a-z0-9-]+$")]
+    type: Annotated[
+        str, StringConstraints(pattern=r"^[a-z0-9]+-[a-z0-9-]+$"), described("a machine type such as n1-standard-4")
+    ]
     accelerator: Accelerator | None = None
     replicas: Replicas = Replicas()
     autoscale: Autoscale = Autoscale()
@@ -151,7 +186,16 @@ class Machine(_Strict):
     @model_validator(mode="after")
     def _gpu_to_scale_on(self) -> Self:
         if self.autoscale.gpu and not self.accelerator:
-            raise ValueError("autoscale.gpu needs an accelerator")
+            refuse(
+                [
+                    Finding(
+                        "there is no accelerator whose use could be measured",
+                        ("autoscale", "gpu"),
+                        "a machine with an accelerator, or autoscale.cpu",
+                        judged=(("autoscale",), ("accelerator",)),
+                    )
+                ]
+            )
         return self
 
 
@@ -195,38 +239,40 @@ class Check(_Strict):
 
     @model_validator(mode="after")
     def _fits_its_metric(self) -> Self:
-        of_a_share = {"at_most"}
-        of_values = {
-            "p50_at_most",
-            "p95_at_most",
-            "p99_at_most",
-            "mean_at_most",
-            "mean_at_least",
-            "range",
-            "share_above",
-            "share_below",
-        }
-        given = {name for name in of_a_share | of_values if getattr(self, name)}
-        if self.at_most == 0:
-            given.add("at_most")
-        wrong = given & (of_values if self.metric == "error_rate" else of_a_share)
-        if wrong:
-            allowed = sorted(of_a_share if self.metric == "error_rate" else of_values) + ["margin"]
-            raise ValueError(f"{', '.join(sorted(wrong))} cannot limit {self.metric}; allowed: {', '.join(allowed)}")
-        if not given and self.margin is None:
-            raise ValueError("a check needs a limit or a margin")
+        refuse(self._findings())
         return self
+
+    def _findings(self) -> Iterator[Finding]:
+        of_this, of_others = (_OF_A_SHARE, _OF_VALUES) if self.metric == "error_rate" else (_OF_VALUES, _OF_A_SHARE)
+        given = [name for name in _OF_A_SHARE + _OF_VALUES if self._limits_by(name)]
+        for name in given:
+            if name in of_others:
+                yield Finding(
+                    f"{name} cannot limit {self.metric}", (name,), f"for {self.metric}: {', '.join(of_this)}, margin"
+                )
+        if not given and self.margin is None:
+            yield Finding(
+                f"the check of {self.metric} has neither a limit nor a margin", (), f"{', '.join(of_this)}, margin"
+            )
+        if self.range and self.range[0] >= self.range[1]:
+            low, high = self.range
+            yield Finding(
+                f"the range is empty: it begins at {low:g} and ends at {high:g}", ("range",), "[lowest, highest]"
+            )
+
+    def _limits_by(self, name: str) -> bool:
+        # Not simply its truth: a limit of 0 is one.
+        return getattr(self, name) not in (None, {})
 
     @property
     def is_absolute(self) -> bool:
         """Whether the check can judge a candidate without a stable beside it."""
-        return self.model_copy(update={"margin": None}) != self.model_copy(
-            update={"margin": None, **dict.fromkeys(_LIMITS)}
-        )
+        return any(self._limits_by(name) for name in _OF_A_SHARE + _OF_VALUES)
 
 
-_LIMITS = (
-    "at_most",
+_OF_A_SHARE = ("at_most",)
+"""What can limit error_rate."""
+_OF_VALUES = (
     "p50_at_most",
     "p95_at_most",
     "p99_at_most",
@@ -236,6 +282,7 @@ _LIMITS = (
     "share_above",
     "share_below",
 )
+"""What can limit every other metric."""
 
 
 class Metrics(_Strict):
@@ -262,7 +309,16 @@ class Standby(_Strict):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         if self.keep < self.hold:
-            raise ValueError("`for` is shorter than `hold`")
+            refuse(
+                [
+                    Finding(
+                        f"the fallback would be gone ({format_duration(self.keep)}) before its replicas may shrink",
+                        ("for",),
+                        f"at least hold ({format_duration(self.hold)})",
+                        judged=(("for",), ("hold",)),
+                    )
+                ]
+            )
         return self
 
 
@@ -296,13 +352,50 @@ class RolloutSpec(_Strict):
     """How long one deployment may take; container_spec.deployment_timeout is at most 2 h."""
 
     @model_validator(mode="after")
-    def _rising_to_all(self) -> Self:
-        shares = [stage.traffic for stage in self.stages]
-        if shares != sorted(set(shares)):
-            raise ValueError(f"the shares of the stages must rise; found {shares}")
-        if shares[-1] != 100:
-            raise ValueError(f"the last stage must have all the traffic (traffic: 100); found {shares[-1]}")
+    def _can_be_judged(self) -> Self:
+        refuse(self._findings())
         return self
+
+    def _findings(self) -> Iterator[Finding]:
+        yield from self._stages_that_do_not_rise()
+        yield from self._too_short_stages()
+        yield from self._only_relative_checks()
+
+    def _stages_that_do_not_rise(self) -> Iterator[Finding]:
+        judged = (("stages",),)
+        shares = [stage.traffic for stage in self.stages]
+        for number, (before, share) in enumerate(pairwise(shares), 1):
+            if share <= before:
+                message = f"the share does not rise: {before} % is followed by {share} %"
+                yield Finding(message, ("stages", number, "traffic"), f"more than {before}", judged)
+        if shares[-1] != 100:
+            last = len(shares) - 1
+            yield Finding(
+                f"the last stage ends at {shares[-1]} %", ("stages", last, "traffic"), "100, all the traffic", judged
+            )
+
+    def _too_short_stages(self) -> Iterator[Finding]:
+        lag, settle = self.metrics.lag, self.metrics.settle
+        least = lag + settle + MINUTE
+        for number, stage in enumerate(self.stages[:-1] if self.checks else []):
+            if stage.bake < least:
+                yield Finding(
+                    f"{format_duration(stage.bake)} is too short to be judged: metrics are {format_duration(lag)} late"
+                    f" and the first {format_duration(settle)} is dropped",
+                    ("stages", number, "bake"),
+                    f"at least {format_duration(least)}, or a smaller rollout.metrics.lag",
+                    (("stages",), ("metrics",)),
+                )
+
+    def _only_relative_checks(self) -> Iterator[Finding]:
+        gating = [check for check in self.checks if check.gating]
+        if gating and not any(check.is_absolute for check in gating):
+            yield Finding(
+                "no check has an absolute limit; at 100 % there is no stable to compare with",
+                ("checks",),
+                "at least one gating check with a limit such as at_most or p95_at_most",
+                (("checks",),),
+            )
 
 
 class Alerts(_Strict):
@@ -333,28 +426,27 @@ class Policy(_Strict):
     access: Access = Access()
     mode: Literal["enforce", "observe"] = "enforce"
     """``observe`` judges and says what it would have done, and writes nothing to Vertex AI."""
-    notify: list[Annotated[str, StringConstraints(pattern=r"^webhook://[a-z0-9-]+$")]] = []
+    notify: list[
+        Annotated[
+            str,
+            StringConstraints(pattern=r"^webhook://[a-z0-9-]+$"),
+            described("a channel such as webhook://ml-alerts"),
+        ]
+    ] = []
     """Names of channels; their addresses and secrets are the deployment's (NOTIFY_CHANNELS), never the policy's."""
 
     @model_validator(mode="after")
-    def _can_be_judged(self) -> Self:
-        seen = {(t.project, t.region, t.endpoint) for t in self.targets}
-        if len(seen) != len(self.targets):
-            raise ValueError("two targets are the same endpoint")
-        metrics = self.rollout.metrics
-        least = metrics.lag + metrics.settle + MINUTE
-        for number, stage in enumerate(self.rollout.stages[:-1], 1):
-            if stage.bake < least and self.rollout.checks:
-                raise ValueError(
-                    f"rollout.stages[{number - 1}].bake ({stage.bake}) is too short to be judged: metrics are {metrics.lag} late and the first"
-                    f" {metrics.settle} is dropped, so it needs at least {least}"
-                )
-        gating = [check for check in self.rollout.checks if check.gating]
-        if gating and not any(check.is_absolute for check in gating):
-            raise ValueError(
-                "rollout.checks: no check has an absolute limit; at 100 % there is no stable to compare with"
-            )
+    def _apart(self) -> Self:
+        refuse(self._same_targets())
         return self
+
+    def _same_targets(self) -> Iterator[Finding]:
+        first: dict[tuple[str | None, str, str], int] = {}
+        for number, target in enumerate(self.targets):
+            before = first.setdefault((target.project, target.region, target.endpoint), number)
+            if before != number:
+                message = f"the same endpoint as targets[{before}]"
+                yield Finding(message, ("targets", number), "each endpoint once", (("targets",),))
 
 
 Target.model_rebuild()
