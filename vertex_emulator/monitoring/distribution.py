@@ -119,6 +119,8 @@ class Distribution:
         }
         if count:
             result.mean = (self.mean * self.count - earlier.mean * earlier.count) / count
+            between = (result.mean - earlier.mean) ** 2 * earlier.count * count / self.count
+            result.squared_deviation = max(0.0, self.squared_deviation - earlier.squared_deviation - between)
         return result
 
     def percentile(self, percent: float) -> float:
