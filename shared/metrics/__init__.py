@@ -1,0 +1,8 @@
+"""The only place that knows Cloud Monitoring.
+
+Importing this package prepares the lean import of its client; nothing of Google's is loaded by it.
+"""
+
+from shared.vertex.lean import MONITORING, import_leanly
+
+import_leanly(MONITORING)
