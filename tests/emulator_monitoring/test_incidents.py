@@ -207,6 +207,60 @@ def test_missing_data_closes_an_incident_where_the_condition_says_inactive(local
     assert [i["state"] for i in received(local)] == ["open", "closed"]
 
 
+def test_missing_data_is_a_violation_where_the_condition_says_active_until_auto_close(local: Local) -> None:
+    policy = p95_policy([pubsub_channel(local)], evaluation_missing_data="EVALUATION_MISSING_DATA_ACTIVE")
+    policy["alert_strategy"] = {"auto_close": {"seconds": 1800}}
+    local.policies.create_alert_policy(name=PROJECT, alert_policy=policy)
+    run_minutes(local, {"1111111111": 40.0}, 4)
+    local.minutes(10)
+    assert [i["state"] for i in received(local)] == ["open"]
+    local.minutes(60)
+    assert [i["state"] for i in received(local)] == ["open", "closed"]
+
+
+def test_a_trigger_in_percent_counts_all_series(local: Local) -> None:
+    policy = p95_policy([pubsub_channel(local)], trigger={"percent": 50})
+    local.policies.create_alert_policy(name=PROJECT, alert_policy=policy)
+    run_minutes(local, {"1": 300.0, "2": 20.0, "3": 20.0}, 6)
+    assert local.published == []
+    run_minutes(local, {"1": 300.0, "2": 300.0, "3": 20.0}, 6)
+    assert {i["metric"]["labels"]["deployed_model_id"] for i in received(local)} == {"1", "2"}
+
+
+def test_a_value_below_a_threshold_is_a_violation_too(local: Local) -> None:
+    policy = p95_policy([pubsub_channel(local)], comparison="COMPARISON_LT", threshold_value=30)
+    local.policies.create_alert_policy(name=PROJECT, alert_policy=policy)
+    run_minutes(local, {"1": 20.0, "2": 40.0}, 6)
+    (incident,) = received(local)
+    assert incident["metric"]["labels"] == {"deployed_model_id": "1"}
+    assert "is below the threshold of 30.000" in incident["summary"]
+
+
+def test_a_disabled_channel_gets_nothing(local: Local) -> None:
+    channel = pubsub_channel(local)
+    local.policies.create_alert_policy(name=PROJECT, alert_policy=p95_policy([channel]))
+    local.channels.update_notification_channel(
+        notification_channel={"name": channel, "enabled": False}, update_mask={"paths": ["enabled"]}
+    )
+    run_minutes(local, {"1111111111": 300.0}, 6)
+    assert len(local.monitoring.incidents()) == 1
+    assert local.published == []
+
+
+def test_a_metric_deleted_behind_its_policy_stops_only_that_condition(local: Local) -> None:
+    metric = "custom.googleapis.com/quality"
+    point = {"interval": {"end_time": local.clock()}, "value": {"double_value": 1.0}}
+    series = {"metric": {"type": metric}, "resource": {"type": "global"}, "points": [point]}
+    local.metrics.create_time_series(name=PROJECT, time_series=[series])
+    channel = pubsub_channel(local)
+    quality = p95_policy([channel], filter=f'metric.type="{metric}" resource.type="global"', aggregations=[])
+    local.policies.create_alert_policy(name=PROJECT, alert_policy=quality)
+    local.policies.create_alert_policy(name=PROJECT, alert_policy=p95_policy([channel]))
+    local.metrics.delete_metric_descriptor(name=f"{PROJECT}/metricDescriptors/{metric}")
+    run_minutes(local, {"1111111111": 300.0}, 6)
+    assert len(local.published) == 1
+
+
 def test_an_error_ratio_opens_per_model_and_needs_both_sides(local: Local) -> None:
     local.policies.create_alert_policy(name=PROJECT, alert_policy=error_ratio_policy([pubsub_channel(local)]))
     for _ in range(5):

@@ -20,7 +20,7 @@ from vertex_emulator.monitoring.wire import seconds
 MAX_CATCH_UP = 6 * 60
 """Minutes that one evaluation makes up for at most, after the clock has jumped."""
 FORGET_AFTER = 26 * 3600.0
-"""Seconds without data after which a series that violates nothing is forgotten."""
+"""Seconds without data after which a series that has no incident is forgotten."""
 
 
 @dataclass
@@ -95,13 +95,17 @@ def _evaluate(watch: Watch, policy: Message, condition: Message, values: dict[Se
         trigger = condition.condition_threshold.trigger
     auto_close = _auto_close(policy)
     for id_, seen in list(watch.last_seen.items()):
-        if minute - seen >= auto_close:
+        if minute - seen >= (auto_close if id_ in met else FORGET_AFTER):
             met.pop(id_, None)
-            watch.violating_since.pop(id_, None)
-        if minute - seen >= FORGET_AFTER and id_ not in met:
-            del watch.last_seen[id_]
-            watch.values.pop(id_, None)
+            _forget(watch, id_)
     watch.met = met if _triggered(trigger, len(met), len(watch.last_seen)) else {}
+
+
+def _forget(watch: Watch, id_: SeriesId) -> None:
+    """Drop a series without data: it counts again when it returns."""
+    watch.last_seen.pop(id_, None)
+    watch.violating_since.pop(id_, None)
+    watch.values.pop(id_, None)
 
 
 def _absent(watch: Watch, absence: Message, minute: float) -> dict[SeriesId, float | None]:
