@@ -67,7 +67,7 @@ class Endpoint:
         self._server.server_close()
 
 
-def eventually(look: Callable[[], T], seconds: float = 20.0) -> T:
+def eventually(look: Callable[[], T | None], seconds: float = 20.0) -> T:
     """What ``look`` returns as soon as it is true; fails when it never is."""
     until = time.monotonic() + seconds
     while not (found := look()):
