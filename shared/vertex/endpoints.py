@@ -156,7 +156,7 @@ class Endpoints:
 
     def operation(self, region: str, name: str) -> OperationState:
         """A long-running operation as it is now."""
-        return read_operation(self._client(region), name)
+        return read_operation(self._client, region, name)
 
 
 def _resources(machine: Machine, min_replicas: int) -> Any:

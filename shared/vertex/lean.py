@@ -62,7 +62,11 @@ def _fallback(module: ModuleType, spec: ModuleSpec) -> Callable[[str], Any]:
         with _loading:
             if not is_executed and spec.loader is not None:
                 is_executed = True  # before: the __init__ looks up names of its own package while it runs
-                spec.loader.exec_module(module)
+                try:
+                    spec.loader.exec_module(module)
+                except BaseException:
+                    is_executed = False  # the next use tries again and says why, instead of "no attribute"
+                    raise
         try:
             return module.__dict__[attribute]
         except KeyError:

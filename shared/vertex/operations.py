@@ -13,6 +13,7 @@ from google.cloud.aiplatform_v1.types import endpoint as endpoint_types
 from google.cloud.aiplatform_v1.types import endpoint_service, model_service
 from google.rpc import code_pb2
 
+from shared.channels import PerRegion
 from shared.rollout.observed import OperationState
 from shared.vertex import full_names, patience
 from shared.vertex.errors import NotFoundError, translated
@@ -34,11 +35,11 @@ _MADE: Mapping[Any, Callable[[Any], str]] = {
 """What an operation's response says was made; an undeployment makes nothing."""
 
 
-def read_operation(client: Any, name: str) -> OperationState:
-    """The operation as it is now; ``client`` is any of Vertex AI's, in the operation's region."""
+def read_operation(clients: PerRegion[Any], region: str, name: str) -> OperationState:
+    """The operation as it is now; any of Vertex AI's services reads it, in the operation's region."""
     try:
         with translated(f"reading operation {name}"):
-            operation = client.get_operation({"name": name}, **patience.read())
+            operation = clients(region).get_operation({"name": name}, **patience.read())
     except NotFoundError:
         # Vertex AI forgets operations after some time; whoever waits for this one must look at what it should have made.
         return OperationState(name, done=True, error="operation is unknown", retryable=True)

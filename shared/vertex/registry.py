@@ -120,7 +120,7 @@ class Registry:
 
     def operation(self, region: str, name: str) -> OperationState:
         """A long-running operation as it is now; an upload's result is ``model@version``."""
-        return read_operation(self._client(region), name)
+        return read_operation(self._client, region, name)
 
     def merge_aliases(self, v: ModelVersion, add: Sequence[str] = (), remove: Sequence[str] = ()) -> ModelVersion:
         """Give aliases to a version, which takes them from whichever has them, and take others from it."""

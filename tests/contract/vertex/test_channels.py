@@ -17,6 +17,9 @@ from shared.channels import (
     vertex_clients,
     vertex_transport,
 )
+from shared.errors import TransientError
+from shared.rollout.observed import TargetRef
+from shared.vertex.endpoints import Endpoints
 
 
 def test_each_region_has_googles_address_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -54,3 +57,13 @@ def test_clients_are_built_on_first_use_once_per_region() -> None:
         found = set(pool.map(clients, ["us-central1", "europe-west4"] * 50))
     assert len(found) == 2
     assert sorted(built) == ["europe-west4", "us-central1"]
+
+
+def test_without_credentials_every_call_says_so_and_may_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VERTEX_EMULATOR, raising=False)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nonexistent/key.json")
+    endpoints = Endpoints()
+    with pytest.raises(TransientError, match="no credentials for Google Cloud"):
+        endpoints.get(TargetRef("p", "us-central1", "e"))
+    with pytest.raises(TransientError, match="no credentials for Google Cloud"):
+        endpoints.operation("us-central1", "projects/p/locations/us-central1/operations/1")
