@@ -162,10 +162,10 @@ class Deployments:
         endpoint = self._endpoints.find(request.endpoint)
         deployed = self._deployed(endpoint, request.deployed_model.id)
         key = (endpoint.name, deployed.id)
-        wanted = _mutated(deployed, request)
-        machines = read_machines(wanted, self._state.config.machine_types)
         if key in self._mutating:
             precondition(f"DeployedModel {deployed.id} is already being mutated.")
+        wanted = _mutated(deployed, request)
+        machines = read_machines(wanted, self._state.config.machine_types)
         if key in self._endpoints.undeploying:
             precondition(f"DeployedModel {deployed.id} is being undeployed.")
         deployment = self._fleet.get(*key)

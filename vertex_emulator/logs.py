@@ -14,14 +14,14 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, SerializeToJsonError
 
 from vertex_emulator import methods
 from vertex_emulator.errors import ApiError
+from vertex_emulator.messages import Message, copy_of
 
 if TYPE_CHECKING:
     from vertex_emulator.clock import Clock
-    from vertex_emulator.messages import Message
     from vertex_emulator.names import Projects
 
 LogSink = Callable[[dict[str, Any]], None]
@@ -70,6 +70,8 @@ class Logs:
         error: ApiError | None = None,
     ) -> None:
         """Write one Admin Activity entry; ``operation`` is {"id", "first" | "last"} for a long-running method."""
+        if self._thread is None:
+            return
         project = self._project(resource)
         payload: dict[str, Any] = {
             "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
@@ -144,4 +146,10 @@ class Logs:
 
 
 def _typed(message: Message) -> dict[str, Any]:
-    return {"@type": f"type.googleapis.com/{message.DESCRIPTOR.full_name}", **MessageToDict(message)}
+    kind = f"type.googleapis.com/{message.DESCRIPTOR.full_name}"
+    try:
+        return {"@type": kind, **MessageToDict(message)}
+    except SerializeToJsonError:  # a mask with a path that JSON cannot express, e.g. in camel case: refused anyway
+        without_mask = copy_of(message)
+        without_mask.ClearField("update_mask")
+        return {"@type": kind, **MessageToDict(without_mask)}
