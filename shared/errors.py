@@ -24,6 +24,10 @@ class NotYetError(TransientError):
     """Something that was started is still under way; looking again later is the plan, not a fault."""
 
 
+class BusyError(TransientError):
+    """The request was not taken for want of quota; unlike other transient errors it is known to have done nothing."""
+
+
 class ConflictError(TransientError):
     """What was read is no longer what is there; reload and decide again."""
 

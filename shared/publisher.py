@@ -22,11 +22,11 @@ class Publisher:
         self._client: Any = None
         self._lock = threading.Lock()
 
-    def publish(self, topic: str, data: bytes, **attributes: str) -> None:
+    def publish(self, topic: str, data: bytes, /, **attributes: str) -> None:
         """One message; TransientError when Pub/Sub does not take it."""
         self.publish_all(topic, [data], **attributes)
 
-    def publish_all(self, topic: str, messages: Sequence[bytes], **attributes: str) -> None:
+    def publish_all(self, topic: str, messages: Sequence[bytes], /, **attributes: str) -> None:
         """Several messages with the same attributes, a thousand to a call (the limit of one publish request)."""
         for start in range(0, len(messages), 1000):
             self._publish(topic, messages[start : start + 1000], attributes)

@@ -21,7 +21,9 @@ LAG = "vr-lag"
 UNNAMED = "vr-unnamed"
 CLOSED = "vr-closed"
 CLOSED_FROM = "vr-closed-from"
-"""What the closed rollout's candidate was: with ``vr-closed`` enough to write a ledger entry that was lost."""
+"""Who lost the traffic then."""
+CLOSED_AT = "vr-closed-at"
+"""And when: an alert that names nobody and began before it was answered already."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class TrialLabels:
     closed: str = ""
     """The rollout that was rolled back last."""
     closed_from: str = ""
+    closed_at: datetime | None = None
 
     @property
     def is_ours(self) -> bool:
@@ -51,19 +54,28 @@ class TrialLabels:
 
 def read_labels(labels: Mapping[str, str]) -> TrialLabels:
     """The trial as the labels have it; an endpoint of somebody else reads as empty."""
-    since, lag = labels.get(SINCE, ""), labels.get(LAG, "")
+    lag = labels.get(LAG, "")
     return TrialLabels(
         model=labels.get(MODEL, ""),
         rollout=labels.get(ROLLOUT, ""),
         stable=labels.get(STABLE, ""),
         candidate=labels.get(CANDIDATE, ""),
         fallback=labels.get(FALLBACK, ""),
-        since=datetime.fromtimestamp(int(since), UTC) if since.isdigit() else None,
+        since=_moment(labels.get(SINCE, "")),
         lag=timedelta(seconds=int(lag)) if lag.isdigit() else TrialLabels.lag,
         unnamed=labels.get(UNNAMED, "act"),
         closed=labels.get(CLOSED, ""),
         closed_from=labels.get(CLOSED_FROM, ""),
+        closed_at=_moment(labels.get(CLOSED_AT, "")),
     )
+
+
+def _moment(text: str) -> datetime | None:
+    return datetime.fromtimestamp(int(text), UTC) if text.isdigit() else None
+
+
+def _seconds(at: datetime | None) -> str:
+    return str(int(at.timestamp())) if at else ""
 
 
 def write_labels(before: Mapping[str, str], trial: TrialLabels) -> dict[str, str]:
@@ -74,11 +86,12 @@ def write_labels(before: Mapping[str, str], trial: TrialLabels) -> dict[str, str
         STABLE: trial.stable,
         CANDIDATE: trial.candidate,
         FALLBACK: trial.fallback,
-        SINCE: str(int(trial.since.timestamp())) if trial.since else "",
+        SINCE: _seconds(trial.since),
         LAG: str(int(trial.lag.total_seconds())),
         UNNAMED: trial.unnamed if trial.unnamed != "act" else "",
         CLOSED: trial.closed,
         CLOSED_FROM: trial.closed_from,
+        CLOSED_AT: _seconds(trial.closed_at),
     }
     others = {key: value for key, value in before.items() if not key.startswith(PREFIX)}
     return others | {key: value for key, value in ours.items() if value}

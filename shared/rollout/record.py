@@ -104,7 +104,9 @@ class Shift:
     phase: Phase
     intended_at: datetime
     sentence: str
+    decision: str = "advance"
     checks: tuple[CheckResult, ...] = ()
+    before: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ and chat are down. Each row of the design's table is one ``return`` here and one
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
 
 from shared.events.alert import Alert
@@ -45,7 +46,7 @@ class RollbackPlan:
         return self.split is not None
 
 
-def plan_rollback(endpoint: Endpoint | None, alert: Alert) -> RollbackPlan:
+def plan_rollback(endpoint: Endpoint | None, alert: Alert, now: datetime) -> RollbackPlan:
     """The row of the table that this alert falls into.
 
     The order matters: what cannot be an order to act comes first, then what cannot be attributed, then who loses the traffic.
@@ -77,14 +78,14 @@ def plan_rollback(endpoint: Endpoint | None, alert: Alert) -> RollbackPlan:
             f"Holding: the incident began before what is on trial could be its cause: {alert.sentence}",
             rollout=trial.rollout,
         )
-    return _attribute(endpoint, trial, alert)
+    return _attribute(endpoint, trial, alert, now)
 
 
-def _attribute(endpoint: Endpoint, trial: TrialLabels, alert: Alert) -> RollbackPlan:
+def _attribute(endpoint: Endpoint, trial: TrialLabels, alert: Alert, now: datetime) -> RollbackPlan:
     named = alert.deployed_model
     on_trial = trial.candidate if endpoint.share(trial.candidate) else ""
     if named and named == on_trial:
-        return _give_back(endpoint, trial, alert)
+        return _give_back(endpoint, trial, alert, now)
     if named and named == trial.stable and on_trial:
         return RollbackPlan(
             RollbackKind.HOLD,
@@ -93,7 +94,7 @@ def _attribute(endpoint: Endpoint, trial: TrialLabels, alert: Alert) -> Rollback
             rollout=trial.rollout,
         )
     if named and named == trial.stable and trial.fallback:
-        return _to_fallback(endpoint, trial, alert)
+        return _to_fallback(endpoint, trial, alert, now)
     if named:
         return RollbackPlan(
             RollbackKind.CALL,
@@ -107,9 +108,11 @@ def _attribute(endpoint: Endpoint, trial: TrialLabels, alert: Alert) -> Rollback
             rollout=trial.rollout,
         )
     if on_trial:
-        return _give_back(endpoint, trial, alert)
+        return _give_back(endpoint, trial, alert, now)
     if trial.fallback:
-        return _to_fallback(endpoint, trial, alert)
+        return _to_fallback(endpoint, trial, alert, now)
+    if trial.closed_at and alert.started_at and alert.started_at <= trial.closed_at:
+        return _record(trial, f"Already rolled back: {alert.sentence}", rollout=trial.closed)
     return RollbackPlan(
         RollbackKind.CALL,
         f"Endpoint {endpoint.ref} degrades and nothing is on trial or in reserve: {alert.sentence}",
@@ -124,16 +127,16 @@ def _began_before(trial: TrialLabels, alert: Alert) -> bool:
     return alert.started_at < trial.since + trial.lag
 
 
-def _give_back(endpoint: Endpoint, trial: TrialLabels, alert: Alert) -> RollbackPlan:
-    return _move(endpoint, trial, alert, RollbackKind.GIVE_BACK, loser=trial.candidate, heir=trial.stable)
+def _give_back(endpoint: Endpoint, trial: TrialLabels, alert: Alert, now: datetime) -> RollbackPlan:
+    return _move(endpoint, trial, alert, now, RollbackKind.GIVE_BACK, loser=trial.candidate, heir=trial.stable)
 
 
-def _to_fallback(endpoint: Endpoint, trial: TrialLabels, alert: Alert) -> RollbackPlan:
-    return _move(endpoint, trial, alert, RollbackKind.TO_FALLBACK, loser=trial.stable, heir=trial.fallback)
+def _to_fallback(endpoint: Endpoint, trial: TrialLabels, alert: Alert, now: datetime) -> RollbackPlan:
+    return _move(endpoint, trial, alert, now, RollbackKind.TO_FALLBACK, loser=trial.stable, heir=trial.fallback)
 
 
 def _move(
-    endpoint: Endpoint, trial: TrialLabels, alert: Alert, kind: RollbackKind, loser: str, heir: str
+    endpoint: Endpoint, trial: TrialLabels, alert: Alert, now: datetime, kind: RollbackKind, loser: str, heir: str
 ) -> RollbackPlan:
     if endpoint.find(heir) is None:
         return RollbackPlan(
@@ -156,6 +159,7 @@ def _move(
         since=None,
         closed=trial.rollout,
         closed_from=loser,
+        closed_at=now,
     )
     return RollbackPlan(kind, sentence, rollout=trial.rollout, loser=loser, heir=heir, split=split, labels=labels)
 

@@ -22,6 +22,8 @@ from shared.rollout.split import canary_split, format_split, same_split
 
 BACK_OFF = timedelta(minutes=5)
 """Before the second deployment attempt; doubles with each."""
+BUSY_BACK_OFF = timedelta(minutes=2)
+"""Before what was put off for want of request quota is asked for again; no attempt is counted."""
 VISIBLE_WITHIN = timedelta(minutes=10)
 """How long a deployed model may stay invisible after its operation is done."""
 REPLICAS_WITHIN = timedelta(minutes=20)

@@ -203,9 +203,10 @@ class Store:
         Those are left alone: what they lack is gathered by the next tick, and nothing is counted twice.
         """
         gone, lost = set(ended), 0
-        by_shard: dict[str, dict[str, Any]] = {}
+        by_shard: dict[str, dict[str, str]] = {}
         for id_, found in evidence.items():
-            by_shard.setdefault(_shard(id_), {})[id_] = EVIDENCE.dump_python(found, mode="json")
+            # As text: a document database keeps an index entry for every number otherwise.
+            by_shard.setdefault(_shard(id_), {})[id_] = EVIDENCE.dump_json(found).decode()
         for shard, bodies in by_shard.items():
             before = shards.stored.get(shard)
             kept = {k: v for k, v in (before.body["rollouts"] if before else {}).items() if k not in gone}
@@ -321,7 +322,7 @@ class EvidenceShards:
     def of(self, rollout: str) -> Evidence | None:
         shard = self.stored.get(_shard(rollout))
         body = shard.body["rollouts"].get(rollout) if shard else None
-        return EVIDENCE.validate_python(body) if body else None
+        return EVIDENCE.validate_json(body) if body else None
 
 
 def _shard(rollout: str) -> str:

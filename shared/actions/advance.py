@@ -1,0 +1,96 @@
+"""One step of one rollout.
+
+A hint came; it is never an order. Record, endpoint, operation and evidence are read again, the same pure function decides again, and one
+step is taken. Only this action ever raises a candidate's share.
+"""
+
+from __future__ import annotations
+
+from shared import log
+from shared.actions.aliasing import apply_aliases
+from shared.actions.apply import apply_step
+from shared.actions.gating import assess_gate
+from shared.actions.observe import observe_rollout
+from shared.actions.policies import policy_of
+from shared.errors import NotYetError, PermanentError
+from shared.policy.schema import Policy
+from shared.rollout.decide import decide
+from shared.rollout.gate import GateResult
+from shared.rollout.observed import Endpoint, OperationState
+from shared.rollout.record import Phase, Rollout
+from shared.rollout.steps import Forget, Situation, Step, Wait, plan_step
+from shared.store.store import StoredRollout
+from shared.wiring import World
+
+SETTLING = 4
+"""How often a step that only tidies the record is followed by another at once."""
+
+
+def advance_rollout(world: World, rollout_id: str, event: str) -> Step:
+    """Take the next step; what it was."""
+    stored = world.store.get_rollout(rollout_id)
+    if stored is None:
+        raise PermanentError(f"rollout {rollout_id} is not in the store")
+    policy = policy_of(world, stored.rollout)
+    step: Step = Wait(stored.rollout.sentence)
+    if stored.rollout.phase.is_open:
+        stored, step = _advance(world, stored, policy, event)
+    if policy.mode == "enforce":
+        apply_aliases(world, stored, len(policy.targets))
+    return step
+
+
+def _advance(world: World, stored: StoredRollout, policy: Policy, event: str) -> tuple[StoredRollout, Step]:
+    endpoint = world.endpoints.get(stored.rollout.target)
+    if policy.mode == "observe":
+        return observe_rollout(world, stored, policy, endpoint, event)
+    for _ in range(SETTLING):
+        situation = look(world, stored, policy, endpoint)
+        step = plan_step(situation)
+        log.info(f"{stored.rollout.id}: {type(step).__name__}: {getattr(step, 'sentence', '')}")
+        stored = apply_step(world, stored, situation, step, event)
+        if not isinstance(step, Forget):
+            break
+    return stored, step
+
+
+def look(world: World, stored: StoredRollout, policy: Policy, endpoint: Endpoint | None) -> Situation:
+    """Everything that the next step depends on."""
+    rollout, now = stored.rollout, world.now()
+    evidence = None
+    if rollout.stage_since is not None:
+        evidence = world.store.evidence([rollout.id]).of(rollout.id)
+    is_queued = rollout.phase is Phase.QUEUED
+    return Situation(
+        policy=policy,
+        rollout=rollout,
+        endpoint=endpoint,
+        decision=decide(policy, rollout, evidence, now),
+        now=now,
+        operation=_operation(world, rollout),
+        gate=_gate(world, policy, rollout) if is_queued else None,
+        before=_before(world, policy, rollout) if is_queued else None,
+        busy=world.store.busy(rollout.target) if is_queued else "",
+    )
+
+
+def _operation(world: World, rollout: Rollout) -> OperationState | None:
+    op = rollout.operation
+    return world.endpoints.operation(rollout.target.region, op.name) if op and op.name else None
+
+
+def _gate(world: World, policy: Policy, rollout: Rollout) -> GateResult:
+    """Judged again: the evaluation may have come, or another champion."""
+    version = world.registry.version(rollout.target.project, rollout.target.region, rollout.model, rollout.version)
+    if version is None:
+        raise NotYetError(f"{rollout.model}@{rollout.version} cannot be read in the registry")
+    rollouts = world.store.rollouts_of_model(rollout.model) if policy.gate.metrics else []
+    return assess_gate(world, policy, version, rollouts, rollout.created_at)
+
+
+def _before(world: World, policy: Policy, rollout: Rollout) -> Rollout | None:
+    """The same version on the target before this one."""
+    if rollout.target_index == 0:
+        return None
+    same = [r for r in world.store.rollouts_of_model(rollout.model) if r.version == rollout.version]
+    return next((r for r in same if r.target_index == rollout.target_index - 1), None)

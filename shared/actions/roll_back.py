@@ -1,0 +1,142 @@
+"""Giving the traffic back: one read and one write of Vertex AI, then everything else.
+
+Whatever else is down, the traffic moves first. The ledger follows; until it is written the event is not acknowledged, and when it comes again
+the endpoint's labels say that the traffic was moved already.
+"""
+
+from __future__ import annotations
+
+from shared import log
+from shared.actions.record import Severity, Telling, publish_due, record_entry, record_transition
+from shared.errors import ConflictError
+from shared.events.alert import Alert
+from shared.rollout.labels import read_labels, write_labels
+from shared.rollout.names import label_value
+from shared.rollout.observed import Endpoint, TargetRef
+from shared.rollout.record import Hold, LedgerEntry, Phase
+from shared.rollout.rollback import RollbackKind, RollbackPlan, plan_rollback
+from shared.store.store import StoredRollout
+from shared.wiring import World
+
+TRIES = 10
+"""How often another writer's conflict is answered by another read and write before the event is sent back."""
+ACTOR = "roll_back"
+
+
+def roll_back(world: World, alert: Alert, event: str) -> RollbackPlan:
+    """Do what the table says about this alert; the plan that was carried out."""
+    ref = _target(world, alert)
+    endpoint, plan = _restore(world, ref, alert) if ref else (None, _without_target(alert))
+    if plan.kind is not RollbackKind.RECORD:
+        log.warning(plan.sentence, kind=plan.kind.value, rollout=plan.rollout, alert=alert.id)
+    _record(world, plan, alert, ref, endpoint, event)
+    return plan
+
+
+def _target(world: World, alert: Alert) -> TargetRef | None:
+    if not alert.region or not alert.endpoint:
+        return None
+    return TargetRef(alert.project or world.project, alert.region, alert.endpoint)
+
+
+def _without_target(alert: Alert) -> RollbackPlan:
+    if alert.state != "open":
+        return RollbackPlan(RollbackKind.RECORD, f"The alert is {alert.state}: {alert.sentence}")
+    return RollbackPlan(RollbackKind.CALL, f"An alert names no endpoint, so nothing was changed: {alert.sentence}")
+
+
+def _restore(world: World, ref: TargetRef, alert: Alert) -> tuple[Endpoint | None, RollbackPlan]:
+    """One read, one write; a conflicting writer costs another pair. The endpoint as it was before the write."""
+    for _ in range(TRIES):
+        endpoint = world.endpoints.get(ref)
+        plan = plan_rollback(endpoint, alert, world.now())
+        if endpoint is None or plan.split is None or plan.labels is None:
+            return endpoint, plan
+        try:
+            world.endpoints.write_traffic(endpoint, plan.split, write_labels(endpoint.labels, plan.labels))
+        except ConflictError as exc:
+            log.info(f"another writer was first, reading again: {exc}")
+            continue
+        return endpoint, plan
+    raise ConflictError(
+        f"endpoint {ref} was changed by somebody else at each of {TRIES} attempts to roll back; trying again"
+    )
+
+
+def _record(
+    world: World, plan: RollbackPlan, alert: Alert, ref: TargetRef | None, endpoint: Endpoint | None, event: str
+) -> None:
+    stored = world.store.get_rollout(plan.rollout) if plan.rollout else None
+    if stored and stored.rollout.phase.is_open:
+        if plan.writes:
+            _close(world, stored, plan.sentence, alert, endpoint, plan.split, event)
+            return
+        if plan.kind is RollbackKind.RECORD and _is_closed_on(endpoint, stored):
+            sentence = f"Rolled back {stored.rollout.model} v{stored.rollout.version}: {alert.sentence}"
+            _close(world, stored, sentence, alert, None, dict(endpoint.split) if endpoint else None, event)
+            return
+        if plan.kind is RollbackKind.HOLD and stored.rollout.hold is None:
+            hold = Hold(alert.sentence, f"alert {alert.id}", world.now())
+            telling = Telling("hold", plan.sentence, "warning", event=event, actor=ACTOR, began_at=alert.started_at)
+            record_transition(world, stored, stored.rollout.moved(world.now(), hold=hold), telling)
+            return
+    if plan.writes and stored is None:
+        log.warning(f"rollout {plan.rollout} is not in the store; its rollback is written to the ledger by itself")
+    _note(world, plan, alert, ref, endpoint, event)
+
+
+def _is_closed_on(endpoint: Endpoint | None, stored: StoredRollout) -> bool:
+    """Whether the traffic was given back already and only the record is behind."""
+    return endpoint is not None and read_labels(endpoint.labels).closed == stored.rollout.id
+
+
+def _close(
+    world: World,
+    stored: StoredRollout,
+    sentence: str,
+    alert: Alert,
+    endpoint: Endpoint | None,
+    after_split: dict[str, int] | None,
+    event: str,
+) -> None:
+    rollout, now = stored.rollout, world.now()
+    outcome = rollout.stop.outcome if rollout.stop else Phase.ROLLED_BACK
+    after = rollout.moved(now, phase=outcome, operation=None, shift=None, hold=None, aliases_due=True)
+    telling = Telling(
+        "roll_back",
+        sentence,
+        "warning" if rollout.stop else "error",
+        before=dict(endpoint.split) if endpoint else None,
+        after=after_split,
+        event=event,
+        actor=ACTOR,
+        began_at=alert.started_at,
+    )
+    record_transition(world, stored, after, telling, slot="free")
+    publish_due(world, [rollout.id])
+
+
+def _note(
+    world: World, plan: RollbackPlan, alert: Alert, ref: TargetRef | None, endpoint: Endpoint | None, event: str
+) -> None:
+    """An entry of its own, once per alert and state: for what changes no record, and for a record that is lost."""
+    severity: Severity = (
+        "info" if plan.kind is RollbackKind.RECORD else "error" if plan.kind is RollbackKind.CALL else "warning"
+    )
+    labels = read_labels(endpoint.labels) if endpoint else None
+    entry = LedgerEntry(
+        id=label_value(f"alert-{alert.id}-{alert.state}-{plan.kind.value}"),
+        rollout=plan.rollout,
+        model=labels.model if labels else "",
+        at=world.now(),
+        decision="roll_back" if plan.writes else "hold" if plan.kind is RollbackKind.HOLD else "note",
+        sentence=plan.sentence,
+        severity=severity,
+        target=str(ref or ""),
+        traffic_before=dict(endpoint.split) if endpoint and plan.writes else None,
+        traffic_after=plan.split,
+        event=event,
+        actor=ACTOR,
+        began_at=alert.started_at,
+    )
+    record_entry(world, entry, notice=plan.kind is not RollbackKind.RECORD)
