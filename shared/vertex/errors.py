@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from google.api_core import exceptions as google_errors
 from google.auth.exceptions import GoogleAuthError
 
-from shared.errors import ConflictError, PermanentError, RefusedError, RolloutsError, TransientError
+from shared.errors import BusyError, ConflictError, PermanentError, RefusedError, RolloutsError, TransientError
 
 
 class NotFoundError(PermanentError):
@@ -31,7 +31,7 @@ _BY_STATUS: tuple[tuple[type[google_errors.GoogleAPICallError], type[RolloutsErr
     (google_errors.Aborted, ConflictError),
     (google_errors.MethodNotImplemented, RefusedError),  # UNIMPLEMENTED
     (google_errors.Unauthorized, TransientError),  # UNAUTHENTICATED: a token that expired under way
-    (google_errors.TooManyRequests, TransientError),  # RESOURCE_EXHAUSTED
+    (google_errors.TooManyRequests, BusyError),  # RESOURCE_EXHAUSTED: not taken, so nothing was done
     (google_errors.Cancelled, TransientError),
     (google_errors.ClientError, RefusedError),  # INVALID_ARGUMENT, FAILED_PRECONDITION, PERMISSION_DENIED, OUT_OF_RANGE
     (google_errors.ServerError, TransientError),  # UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, UNKNOWN, DATA_LOSS

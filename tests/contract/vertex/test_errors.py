@@ -5,7 +5,7 @@ from google.api_core import exceptions as google_errors
 from google.auth.exceptions import DefaultCredentialsError, RefreshError
 from grpc import StatusCode
 
-from shared.errors import ConflictError, RefusedError, RolloutsError, TransientError
+from shared.errors import BusyError, ConflictError, RefusedError, RolloutsError, TransientError
 from shared.vertex.errors import AlreadyExistsError, NotFoundError, translated
 
 
@@ -23,7 +23,7 @@ def raised(error: Exception) -> RolloutsError:
         (StatusCode.ABORTED, ConflictError),
         (StatusCode.UNAVAILABLE, TransientError),
         (StatusCode.DEADLINE_EXCEEDED, TransientError),
-        (StatusCode.RESOURCE_EXHAUSTED, TransientError),
+        (StatusCode.RESOURCE_EXHAUSTED, BusyError),
         (StatusCode.INTERNAL, TransientError),
         (StatusCode.UNKNOWN, TransientError),
         (StatusCode.DATA_LOSS, TransientError),
