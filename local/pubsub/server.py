@@ -64,10 +64,6 @@ class PubsubServer:
         self._push.stop()
         self._server.stop(grace=0.2).wait()
 
-    def wait(self) -> None:
-        """Block until the server is stopped."""
-        self._server.wait_for_termination()
-
     def __enter__(self) -> Self:
         return self.start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from google.api_core import exceptions
 from google.cloud import pubsub_v1
 from google.protobuf.duration_pb2 import Duration
+from google.pubsub_v1 import types
 
 from local.pubsub import Faults, PubsubServer, control, set_faults
 from tests.local.cloud import Cloud, backoff, dead_letter
@@ -77,6 +79,30 @@ def test_a_stream_holds_no_more_than_its_client_allows(cloud: Cloud, server: Pub
     stream.result(timeout=10)
 
 
+def test_acknowledgements_and_deadlines_may_come_over_the_stream(cloud: Cloud, server: PubsubServer) -> None:
+    topic = cloud.topic()
+    subscription = cloud.subscription(topic)
+    requests: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    requests.put({"subscription": subscription, "stream_ack_deadline_seconds": 60})
+    stream = cloud.subscriber.streaming_pull(requests=map(types.StreamingPullRequest, iter(requests.get, None)))
+    cloud.publish(topic)
+    (first,) = next(stream).received_messages
+    requests.put({"modify_deadline_ack_ids": [first.ack_id], "modify_deadline_seconds": [0]})
+    (second,) = next(stream).received_messages
+    assert second.message.message_id == first.message.message_id
+    requests.put({"ack_ids": [second.ack_id]})
+    eventually(lambda: server.broker.counts()[subscription]["acknowledged"] == 1)
+    requests.put(None)
+    stream.cancel()
+
+
+def test_a_stream_from_nowhere_is_refused(cloud: Cloud) -> None:
+    for name, error in (("", exceptions.InvalidArgument), (f"{PROJECT}/subscriptions/nowhere", exceptions.NotFound)):
+        request = types.StreamingPullRequest(subscription=name, stream_ack_deadline_seconds=60)
+        with pytest.raises(error):
+            next(cloud.subscriber.streaming_pull(requests=iter([request])))
+
+
 def test_a_pull_waits_for_a_message_that_comes_soon(cloud: Cloud) -> None:
     topic = cloud.topic()
     subscription = cloud.subscription(topic)
@@ -95,6 +121,17 @@ def test_an_acknowledgement_can_be_lost_without_a_word(cloud: Cloud, server: Pub
     for outstanding in (1, 0):
         cloud.subscriber.acknowledge(subscription=subscription, ack_ids=[received.ack_id])
         assert server.broker.counts()[subscription]["outstanding"] == outstanding
+
+
+def test_a_message_that_is_not_acknowledged_in_time_comes_again(cloud: Cloud, server: PubsubServer) -> None:
+    topic = cloud.topic()
+    subscription = cloud.subscription(topic)
+    cloud.publish(topic)
+    (received,) = cloud.pull_some(subscription)
+    cloud.subscriber.modify_ack_deadline(subscription=subscription, ack_ids=[received.ack_id], ack_deadline_seconds=1)
+    (again,) = cloud.pull_some(subscription)
+    assert again.message.message_id == received.message.message_id
+    assert server.broker.counts()[subscription]["deadline_exceeded"] == 1
 
 
 def test_settings_left_out_have_the_documented_defaults(cloud: Cloud) -> None:

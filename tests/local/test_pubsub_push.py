@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
+from datetime import UTC, datetime
 
 import pytest
 
 from local.google_emulators import free_port
 from local.pubsub import Faults, PubsubServer, counts, set_faults, set_max_in_flight
+from local.pubsub.message import Message, push_body
 from tests.local.cloud import Cloud, backoff, dead_letter
 from tests.local.helpers import Endpoint, eventually
 
@@ -36,6 +39,13 @@ def test_a_message_without_data_has_no_data_key(cloud: Cloud, endpoint: Endpoint
     cloud.publish(topic, b"", kind="bare")
     (post,) = eventually(lambda: list(endpoint.posts))
     assert sorted(post.body["message"]) == ["attributes", "messageId", "message_id", "publishTime", "publish_time"]
+
+
+def test_an_ordering_key_is_passed_on() -> None:
+    message = Message("1", datetime(2026, 1, 1, tzinfo=UTC), b"x", ordering_key="arr-coc")
+    body = json.loads(push_body(message, "projects/proj-1/subscriptions/s", None))
+    assert body["message"]["orderingKey"] == "arr-coc"
+    assert body["message"]["publishTime"] == "2026-01-01T00:00:00.000Z"
 
 
 def test_poison_reaches_the_dead_letters_after_five_attempts_in_compressed_time(
