@@ -89,7 +89,7 @@ def _of_value(path: KeyPath, error: Mapping[str, Any]) -> Fault:
                 f"found the {'truth value' if isinstance(found, bool) else 'number'} {show(found)}; put it in quotes"
             )
         case "literal_error":
-            meant = near(found, choices_at(path))
+            meant = near(found, choices_at(path)) if isinstance(found, str) else None
             message = f"{show(found)} is not one of the choices" + (f"; did you mean {meant}?" if meant else "")
         case "greater_than_equal" | "greater_than":
             message = f"{show(found)} is too small"

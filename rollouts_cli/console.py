@@ -1,0 +1,58 @@
+"""Where the command line writes: results to standard output, what went wrong to standard error.
+
+Nothing is coloured where nobody looks: rich leaves colours out when the output is no terminal and when NO_COLOR is set. Lines
+are never wrapped, so that what is piped into another program is what was written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from shared.policy.problems import Problem
+
+Part = str | tuple[str, str]
+"""A piece of a line; it may come with its style."""
+
+
+def say(*parts: Part) -> None:
+    """One line of the result."""
+    _console().print(Text.assemble(*parts), soft_wrap=True)
+
+
+def say_json(value: Any) -> None:
+    """The result as JSON, for programs."""
+    _console().print(Text(json.dumps(value, indent=2, ensure_ascii=False)), soft_wrap=True)
+
+
+def complain(*parts: Part) -> None:
+    """One line of what went wrong."""
+    _console(stderr=True).print(Text.assemble(*parts), soft_wrap=True)
+
+
+def complain_of(problems: Iterable[Problem]) -> None:
+    """Problems of policy files, one line each: place, key, what is wrong, what is allowed."""
+    for problem in problems:
+        place = f"{problem.file}:{problem.line}" if problem.line else problem.file
+        parts: list[Part] = [(f"{place}:", "cyan")]
+        if problem.key:
+            parts.append((f" {problem.key}:", "bold"))
+        parts.append(f" {problem.message}")
+        if problem.allowed:
+            parts += [("; allowed: ", "dim"), problem.allowed]
+        complain(*parts)
+
+
+def problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
+    """Problems for programs."""
+    return [asdict(problem) for problem in problems]
+
+
+def _console(stderr: bool = False) -> Console:
+    # Made anew each time: it asks whether the stream of this moment is a terminal.
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)
