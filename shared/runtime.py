@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from shared import log, topics
 from shared.errors import NotYetError, PermanentError, StaleEventError, TransientError
 from shared.events.message import Ignored, Message, parse_message
+from shared.events.schedule import parse_tick
 from shared.wiring import World
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 MAX_AGE = timedelta(hours=24)
 """An event older than this is dropped with a line; ticks have long done what it asked for."""
+
+
+TICK_AGE = timedelta(minutes=10)
 
 
 @contextmanager
@@ -57,12 +61,38 @@ def event(world: World, name: str, cloud_event: CloudEvent, max_age: timedelta |
             raise
 
 
-def is_ignored(found: object) -> bool:
-    """Whether a parser said: understood, and nothing to do; the reason is logged."""
-    if isinstance(found, Ignored):
-        log.info(f"ignored: {found.reason}")
-        return True
-    return False
+@contextmanager
+def tick(world: World, job: str, cloud_event: CloudEvent) -> Iterator[bool]:
+    """Whether a message of the schedule names this job; another's is acknowledged without a word.
+
+    The subscription filters on it already, but Google's emulator ignores filters. A tick that waited for minutes is dropped: the next
+    one is due by then.
+    """
+    with event(world, job, cloud_event, max_age=TICK_AGE) as message:
+        yield parse_tick(message).job == job
+
+
+@contextmanager
+def request(name: str) -> Iterator[None]:
+    """The logging of a function that is called over HTTPS and answers by itself."""
+    _join_trace()
+    with log.labelled(function=name):
+        try:
+            yield
+        except Exception as exc:
+            log.error(f"{name} failed in a way nobody foresaw: {type(exc).__name__}: {exc}")
+            raise
+
+
+def ignore(found: Ignored) -> None:
+    """Understood, and nothing to do."""
+    log.info(f"ignored: {found.reason}")
+
+
+def keep_request(world: World, name: str, data: bytes, reason: PermanentError) -> None:
+    """Keep a request that cannot be understood, as events are kept."""
+    log.error(f"{name} cannot handle this request and keeps it in the dead letters: {reason}")
+    world.publisher.publish(topics.DEAD_LETTERS, data or b"{}", function=name, reason=str(reason)[:900])
 
 
 def _refuse_stale(message: Message, now: datetime, max_age: timedelta) -> None:

@@ -38,12 +38,9 @@ class Theirs(BaseModel):
 
 def read_moment(value: object) -> datetime:
     """A time in RFC 3339 as an aware datetime in UTC; nanoseconds, as Google writes them, are cut to microseconds."""
-    if isinstance(value, datetime):
-        found = value
-    elif isinstance(value, str):
-        found = datetime.fromisoformat(value)
-    else:
+    if not isinstance(value, str):
         raise ValueError("not a time")
+    found = datetime.fromisoformat(value)
     try:
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
     except OverflowError as error:

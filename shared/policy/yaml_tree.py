@@ -18,6 +18,7 @@ from shared.policy.problems import Problem
 
 DEEPEST = 50
 """Levels of a document; a policy has fewer than ten."""
+_TOO_DEEP = f"the document is nested more than {DEEPEST} levels deep"
 
 
 class _CoreLoader(yaml.SafeLoader):
@@ -64,22 +65,36 @@ def read_documents(text: str, file: str) -> tuple[list[Document], list[Problem]]
     try:
         while loader.check_node():
             root = loader.get_node()
-            if root is None:
-                continue
-            broken = list(_broken(root, (), file))
-            problems += broken
-            if not any(problem.message.startswith("the document") for problem in broken):
+            if root is not None and _is_readable(root, file, problems):
                 documents.append(Document(loader.construct_document(root), root))
     except yaml.YAMLError as error:
         problems.append(_syntax(error, file))
     except RecursionError:
-        problems.append(Problem(file, 0, "", f"the document is nested more than {DEEPEST} levels deep"))
+        problems.append(Problem(file, 0, "", _TOO_DEEP))
     finally:
         loader.dispose()
     return [document for document in documents if document.value is not None], problems
 
 
-def _broken(node: yaml.Node, path: KeyPath, file: str, above: tuple[yaml.Node, ...] = ()) -> Iterator[Problem]:
+class _UnreadableError(Exception):
+    """The document cannot become values at all."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
+def _is_readable(root: yaml.Node, file: str, problems: list[Problem]) -> bool:
+    """Whether the document can become values; what is wrong with it as YAML is added to ``problems``."""
+    try:
+        problems.extend(_twice_given(root, (), file))
+    except _UnreadableError as error:
+        problems.append(error.problem)
+        return False
+    return True
+
+
+def _twice_given(node: yaml.Node, path: KeyPath, file: str, above: tuple[yaml.Node, ...] = ()) -> Iterator[Problem]:
     line = node.start_mark.line + 1
     if node in above:
         yield Problem(
@@ -89,7 +104,7 @@ def _broken(node: yaml.Node, path: KeyPath, file: str, above: tuple[yaml.Node, .
         yield Problem(file, line, "", f"the document is nested more than {DEEPEST} levels deep")
     elif isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
-            yield from _broken(item, (*path, number), file, (*above, node))
+            yield from _twice_given(item, (*path, number), file, (*above, node))
     elif isinstance(node, yaml.MappingNode):
         first: dict[str, int] = {}
         for key, value in node.value:
@@ -99,7 +114,7 @@ def _broken(node: yaml.Node, path: KeyPath, file: str, above: tuple[yaml.Node, .
                 message = f"the key is given twice, first in line {first[name]}"
                 yield Problem(file, here, key_text((*path, name)), message, "each key once")
             first.setdefault(name, here)
-            yield from _broken(value, (*path, name), file, (*above, node))
+            yield from _twice_given(value, (*path, name), file, (*above, node))
 
 
 def _entry(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:

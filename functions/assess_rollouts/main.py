@@ -1,0 +1,18 @@
+"""Topic ``schedule``, job ``assess_rollouts``: observe everything in bulk, judge, publish what is due."""
+
+from __future__ import annotations
+
+import functions_framework
+from cloudevents.http import CloudEvent
+
+from shared import runtime
+from shared.actions.assess import assess_rollouts as assess
+from shared.wiring import world
+
+
+@functions_framework.cloud_event
+def assess_rollouts(event: CloudEvent) -> None:
+    """One tick."""
+    with runtime.tick(world(), "assess_rollouts", event) as is_ours:
+        if is_ours:
+            assess(world())

@@ -1,0 +1,25 @@
+"""Topic ``training-completed``: one finished training run becomes one new version."""
+
+from __future__ import annotations
+
+import uuid
+
+import functions_framework
+from cloudevents.http import CloudEvent
+
+from shared import runtime
+from shared.actions.register import register_model as register
+from shared.events.message import Ignored
+from shared.events.training import parse_training_completed
+from shared.wiring import world
+
+
+@functions_framework.cloud_event
+def register_model(event: CloudEvent) -> None:
+    """Upload the version with its lineage, or find the one that an earlier delivery made."""
+    with runtime.event(world(), "register_model", event) as message:
+        run = parse_training_completed(message)
+        if isinstance(run, Ignored):
+            runtime.ignore(run)
+            return
+        register(world(), run, holder=f"{message.id}-{uuid.uuid4().hex[:8]}")

@@ -1,0 +1,18 @@
+"""Topic ``schedule``, job ``retire_models``: undeploy what nothing needs, give back pinned replicas."""
+
+from __future__ import annotations
+
+import functions_framework
+from cloudevents.http import CloudEvent
+
+from shared import runtime
+from shared.actions.retire import retire_models as retire
+from shared.wiring import world
+
+
+@functions_framework.cloud_event
+def retire_models(event: CloudEvent) -> None:
+    """All targets of all policies."""
+    with runtime.tick(world(), "retire_models", event) as is_ours:
+        if is_ours:
+            retire(world())

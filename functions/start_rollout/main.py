@@ -1,0 +1,23 @@
+"""Topic ``model-uploaded``: the offline gate, and one rollout record per model@version and target."""
+
+from __future__ import annotations
+
+import functions_framework
+from cloudevents.http import CloudEvent
+
+from shared import runtime
+from shared.actions.start import start_rollouts
+from shared.events.message import Ignored
+from shared.events.model import parse_model_uploaded
+from shared.wiring import world
+
+
+@functions_framework.cloud_event
+def start_rollout(event: CloudEvent) -> None:
+    """Queue the version's rollouts, or reject them with the numbers."""
+    with runtime.event(world(), "start_rollout", event) as message:
+        uploaded = parse_model_uploaded(message)
+        if isinstance(uploaded, Ignored):
+            runtime.ignore(uploaded)
+            return
+        start_rollouts(world(), uploaded, message.id)

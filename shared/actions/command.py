@@ -1,0 +1,138 @@
+"""What a person may tell a rollout to do, once it is known who the person is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from shared.actions.adopt import adopt_model
+from shared.actions.alerting import ask_rollback
+from shared.actions.policies import policy_of
+from shared.actions.record import Telling, publish_due, record_transition
+from shared.errors import PermanentError, RefusedError
+from shared.policy.schema import Policy
+from shared.rollout.record import Hold, Phase, Rollout, Stop
+from shared.store.store import StoredRollout
+from shared.wiring import World
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+
+
+class Command(BaseModel):
+    """``{"command": "pause", "rollout": "...", "reason": "..."}``; ``adopt`` names a model instead of a rollout."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    command: Literal["pause", "resume", "abort", "promote", "adopt"]
+    rollout: Name | None = None
+    model: Name | None = None
+    reason: Annotated[str, StringConstraints(max_length=500)] = ""
+
+
+class ForbiddenError(PermanentError):
+    """The caller is known and may not do this."""
+
+
+def parse_command(body: Any) -> Command:
+    """PermanentError with every mistake in one sentence."""
+    try:
+        command = Command.model_validate(body)
+    except ValidationError as exc:
+        mistakes = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in exc.errors())
+        raise PermanentError(f"the command is not understood: {mistakes}") from None
+    wanted = "model" if command.command == "adopt" else "rollout"
+    if getattr(command, wanted) is None:
+        raise PermanentError(f"the command is not understood: {command.command} needs {wanted!r}")
+    return command
+
+
+def obey(world: World, command: Command, actor: str) -> dict[str, Any]:
+    """Carry it out; what is the case afterwards."""
+    if command.command == "adopt":
+        model = command.model or ""
+        _refuse_stranger(_policy(world, model), actor)
+        return {"model": model, "sentences": adopt_model(world, model, actor)}
+    stored = world.store.get_rollout(command.rollout or "")
+    if stored is None:
+        raise PermanentError(f"there is no rollout {command.rollout}")
+    rollout = stored.rollout
+    policy = policy_of(world, rollout)
+    _refuse_stranger(policy, actor)
+    if not rollout.phase.is_open:
+        raise RefusedError(f"{rollout.id} has ended ({rollout.phase.value}): {rollout.sentence}")
+    after = _OBEY[command.command](world, stored, command.reason or f"by {actor}", actor).rollout
+    return {"rollout": after.id, "phase": after.phase.value, "sentence": after.sentence}
+
+
+def _policy(world: World, model: str) -> Policy:
+    stored = world.store.policy(model)
+    if stored is None:
+        raise PermanentError(f"there is no policy for {model}; `rollouts apply` one first")
+    return stored.policy
+
+
+def _refuse_stranger(policy: Policy, actor: str) -> None:
+    allowed = policy.access.operators
+    if allowed and actor not in allowed:
+        raise ForbiddenError(f"{actor} is not among the operators of {policy.model} (access.operators in its policy)")
+
+
+def _pause(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:
+    if stored.rollout.hold:
+        return stored
+    after = stored.rollout.moved(world.now(), hold=Hold(reason, actor, world.now()))
+    return _told(world, stored, after, "pause", f"Paused v{stored.rollout.version}: {reason}", actor)
+
+
+def _resume(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:
+    if stored.rollout.hold is None:
+        return stored
+    after = stored.rollout.moved(world.now(), hold=None)
+    done = _told(world, stored, after, "resume", f"Resumed v{stored.rollout.version}: {reason}", actor)
+    publish_due(world, [stored.rollout.id])
+    return done
+
+
+def _promote(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:
+    """The next stage now, without waiting for its bake time; harm still rolls back."""
+    rollout = stored.rollout
+    if rollout.phase is not Phase.CANARY:
+        raise RefusedError(f"{rollout.id} is {rollout.phase.value}; only a canary can be promoted to its next stage")
+    after = rollout.moved(world.now(), approved=True, hold=None)
+    done = _told(world, stored, after, "advance", f"Told v{rollout.version} to go on: {reason}", actor)
+    publish_due(world, [rollout.id])
+    return done
+
+
+def _abort(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:
+    rollout = stored.rollout
+    stop = Stop(Phase.ROLLED_BACK, reason, actor, world.now())
+    done = _told(
+        world,
+        stored,
+        rollout.moved(world.now(), stop=stop),
+        "roll_back",
+        f"Aborting v{rollout.version}: {reason}",
+        actor,
+    )
+    if _has_traffic(rollout):
+        # At once, without waiting for a tick.
+        ask_rollback(world, done.rollout, f"aborted by {actor}: {reason}")
+    publish_due(world, [rollout.id])
+    return done
+
+
+def _has_traffic(rollout: Rollout) -> bool:
+    return rollout.phase in (Phase.CANARY, Phase.WATCHING)
+
+
+def _told(
+    world: World, before: StoredRollout, after: Rollout, decision: str, sentence: str, actor: str
+) -> StoredRollout:
+    return record_transition(
+        world, before, after, Telling(decision, sentence, "warning" if decision == "roll_back" else "info", actor=actor)
+    )
+
+
+_OBEY = {"pause": _pause, "resume": _resume, "promote": _promote, "abort": _abort}
