@@ -97,12 +97,11 @@ def _is_readable(root: yaml.Node, file: str, problems: list[Problem]) -> bool:
 def _twice_given(node: yaml.Node, path: KeyPath, file: str, above: tuple[yaml.Node, ...] = ()) -> Iterator[Problem]:
     line = node.start_mark.line + 1
     if node in above:
-        yield Problem(
-            file, line, key_text(path), "the document contains itself: an alias is used inside its own anchor"
-        )
-    elif len(path) > DEEPEST:
-        yield Problem(file, line, "", f"the document is nested more than {DEEPEST} levels deep")
-    elif isinstance(node, yaml.SequenceNode):
+        message = "the document contains itself: an alias is used inside its own anchor"
+        raise _UnreadableError(Problem(file, line, key_text(path), message))
+    if len(path) > DEEPEST:
+        raise _UnreadableError(Problem(file, line, "", _TOO_DEEP))
+    if isinstance(node, yaml.SequenceNode):
         for number, item in enumerate(node.value):
             yield from _twice_given(item, (*path, number), file, (*above, node))
     elif isinstance(node, yaml.MappingNode):

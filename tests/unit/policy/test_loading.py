@@ -150,6 +150,10 @@ def test_missing_and_mistyped_required_keys_do_not_hide_the_rest(tmp_path: Path)
             "5: rollout.checks[0].range: the range is empty: it begins at 5 and ends at 5; allowed: [lowest, highest]",
         ),
         (
+            "rollout: {checks: [{metric: a, range: [5, 6, 7]}]}",
+            "5: rollout.checks[0].range: the list is too long; allowed: a list of 2: [a number, a number]",
+        ),
+        (
             "rollout: {checks: [{metric: a, range: [5]}]}",
             "5: rollout.checks[0].range[1]: the key is missing; allowed: a number",
         ),
@@ -224,6 +228,15 @@ def test_what_is_not_a_policy_at_all_is_one_problem(tmp_path: Path, text: str, p
     found = problems_of(tmp_path, text)
     assert len(found) == 1, found
     assert found[0].removeprefix(f"{tmp_path / 'policy.yaml'}: ").startswith(problem)
+
+
+def test_two_keys_that_are_missing_in_one_place_are_two_problems(tmp_path: Path) -> None:
+    found = problems_of(tmp_path, HEAD + "rollout: {stages: [{traffic: 10}], no_data: {}}\n")
+    assert [line.split("; allowed")[0] for line in found] == [
+        "5: rollout.no_data.after: the key is missing",
+        "5: rollout.no_data.then: the key is missing",
+        "5: rollout.stages[0].traffic: the last stage ends at 10 %",
+    ]
 
 
 def test_files_that_cannot_be_read_are_named_beside_the_mistakes_of_others(tmp_path: Path) -> None:
