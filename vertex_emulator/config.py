@@ -75,6 +75,7 @@ class Config:
     duplicate_deployed_model: grpc.StatusCode = grpc.StatusCode.ALREADY_EXISTS
     """Not documented: the answer to a deployed model's id that is taken. INVALID_ARGUMENT is as plausible."""
     dedicated_dns: str = "{endpoint}.{region}-{number}.prediction.vertexai.goog"
+    """The name of a dedicated endpoint; "{address}" gives the emulator's own, so that callers who use it arrive here."""
     workers: int = 32
     """Threads of the gRPC server: as many predictions are under way at once."""
 

@@ -13,9 +13,10 @@ from google.cloud.aiplatform_v1.types import DeploymentStage
 
 from vertex_emulator.errors import ApiError, invalid, missing, precondition
 from vertex_emulator.fleet import Deployment
+from vertex_emulator.load import LoadMeter
 from vertex_emulator.machines import read_machines
 from vertex_emulator.messages import Message, copy_of, raw, replace_field, timestamp
-from vertex_emulator.names import check_deployed_model_id
+from vertex_emulator.names import check_deployed_model_id, location_of
 from vertex_emulator.operations import Work
 from vertex_emulator.replicas import ReplicaSet
 from vertex_emulator.splits import BEING_DEPLOYED, check_split
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from vertex_emulator.endpoints import Endpoints
     from vertex_emulator.fleet import Fleet
     from vertex_emulator.operations import Operations
+    from vertex_emulator.pools import Pool, Pools
     from vertex_emulator.registry import Registry
     from vertex_emulator.serving.launcher import Launcher
     from vertex_emulator.state import State
@@ -56,6 +58,7 @@ class Deployments:
         endpoints: Endpoints,
         fleet: Fleet,
         launcher: Launcher,
+        pools: Pools,
     ) -> None:
         self._state = state
         self._operations = operations
@@ -63,6 +66,7 @@ class Deployments:
         self._endpoints = endpoints
         self._fleet = fleet
         self._launcher = launcher
+        self._pools = pools
         self._deploying: dict[tuple[str, str], int] = {}
         """(endpoint, id) of the deployments under way, with the replicas they count against the quota."""
         self._mutating: set[tuple[str, str]] = set()
@@ -73,13 +77,14 @@ class Deployments:
         model, number = self._registry.find(request.deployed_model.model)
         version = model.versions[number]
         deployed = copy_of(request.deployed_model)
-        if deployed.WhichOneof("prediction_resources") == "shared_resources":
-            raise ApiError(grpc.StatusCode.UNIMPLEMENTED, "shared_resources are not emulated.")
-        machines = read_machines(deployed, self._state.config.machine_types)
+        is_shared = deployed.WhichOneof("prediction_resources") == "shared_resources"
+        pool = self._pool(endpoint, deployed) if is_shared else None
+        machines = pool.machines if pool else read_machines(deployed, self._state.config.machine_types)
         deployed.id = self._new_deployed_id(endpoint, deployed.id)
         key = (endpoint.name, deployed.id)
         self._check_split_of(endpoint, deployed.id, request.traffic_split)
-        self._check_quota(endpoint, machines.max_replicas)
+        additional = 0 if pool else machines.max_replicas
+        self._check_quota(endpoint, additional)
         deployed.model = f"{model.name}@{number}"
         deployed.model_version_id = str(number)
         deployed.display_name = deployed.display_name or model.display_name
@@ -90,7 +95,7 @@ class Deployments:
             if endpoint.name not in self._state.endpoints:
                 missing(f"The Endpoint {endpoint.name}")
             del self._deploying[key]
-            replicas = ReplicaSet(machines.min_replicas, machines.max_replicas, machines.target)
+            own = ReplicaSet(machines.min_replicas, machines.max_replicas, machines.target)
             self._fleet.add(
                 Deployment(
                     deployed.id,
@@ -101,7 +106,8 @@ class Deployments:
                     endpoint.display_name,
                     machines,
                     server,
-                    replicas,
+                    pool.replicas if pool else own,
+                    pool.meter if pool else LoadMeter(),
                 )
             )
             deployed.create_time.CopyFrom(timestamp(now))
@@ -117,7 +123,7 @@ class Deployments:
             self._deploying.pop(key, None)
             self._launcher.discard(server)
 
-        self._deploying[key] = machines.max_replicas
+        self._deploying[key] = additional
         return self._operations.begin(
             "DeployModel",
             endpoint.name,
@@ -189,6 +195,13 @@ class Deployments:
             self._state.config.durations.mutate,
             Work(finish, abandon=lambda: self._mutating.discard(key)),
         )
+
+    def _pool(self, endpoint: Message, deployed: Message) -> Pool:
+        pool = self._pools.find(deployed.shared_resources)
+        if location_of(pool.message.name) != location_of(endpoint.name):
+            invalid(f"{pool.message.name} is not in the endpoint's location, {location_of(endpoint.name)}.")
+        deployed.shared_resources = pool.message.name
+        return pool
 
     def _new_deployed_id(self, endpoint: Message, chosen: str) -> str:
         if not chosen:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from vertex_emulator.fleet import Fleet
     from vertex_emulator.history import History
     from vertex_emulator.operations import Operations
+    from vertex_emulator.request_log import RequestLog
     from vertex_emulator.state import State
 
 _UPDATABLE = frozenset(
@@ -32,11 +33,14 @@ _OUTPUT_ONLY = ("deployed_models", "etag", "create_time", "update_time", "dedica
 class Endpoints:
     """Serves EndpointService but for DeployModel, UndeployModel and MutateDeployedModel."""
 
-    def __init__(self, state: State, operations: Operations, fleet: Fleet, history: History) -> None:
+    def __init__(
+        self, state: State, operations: Operations, fleet: Fleet, history: History, request_log: RequestLog
+    ) -> None:
         self._state = state
         self._operations = operations
         self._fleet = fleet
         self._history = history
+        self._request_log = request_log
         self._being_created: set[str] = set()
         self.undeploying: set[tuple[str, str]] = set()
         """(endpoint, deployed model) of the undeployments that are under way."""
@@ -157,6 +161,7 @@ class Endpoints:
         endpoint.etag = self._state.new_etag()
         endpoint.update_time.CopyFrom(timestamp(now))
         self._fleet.reroute(endpoint)
+        self._request_log.follow(endpoint)
         deployed = tuple(
             DeployedSnapshot(
                 entry.id,
@@ -177,7 +182,10 @@ class Endpoints:
         endpoint.create_time.CopyFrom(timestamp(now))
         if endpoint.dedicated_endpoint_enabled:
             endpoint.dedicated_endpoint_dns = self._state.config.dedicated_dns.format(
-                endpoint=last_segment(name), region=location_of(name), number=name.split("/")[1]
+                endpoint=last_segment(name),
+                region=location_of(name),
+                number=name.split("/")[1],
+                address=self._state.address,
             )
         self._state.endpoints[name] = endpoint
         self.changed(endpoint, now)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -39,6 +39,9 @@ class Deployment:
     server: ModelServer
     replicas: replicas.ReplicaSet
     meter: LoadMeter = field(default_factory=LoadMeter)
+    """Shared, like the replicas, by all models of a deployment resource pool."""
+    utilisations: list[float] = field(default_factory=list)
+    """What the autoscaler saw since the gauges were last reported."""
 
     @property
     def resource(self) -> Resource:
@@ -101,6 +104,14 @@ def endpoint_resource(endpoint: str) -> Resource:
     return Resource("aiplatform.googleapis.com/Endpoint", labels)
 
 
+def _groups(deployments: Iterable[Deployment]) -> list[list[Deployment]]:
+    """Return the deployments grouped by the replicas that they share; most are alone."""
+    groups: dict[int, list[Deployment]] = {}
+    for deployment in deployments:
+        groups.setdefault(id(deployment.replicas), []).append(deployment)
+    return list(groups.values())
+
+
 class Fleet:
     """All deployments, by endpoint and id; changed with the state's lock held."""
 
@@ -130,7 +141,8 @@ class Fleet:
 
     def replicas_in(self, location: str) -> int:
         """Return the replicas that count against a region's quota: the maximum of each deployed model."""
-        return sum(d.replicas.maximum for d in self.all() if d.endpoint.startswith(f"{location}/"))
+        here = (deployment for deployment in self.all() if deployment.endpoint.startswith(f"{location}/"))
+        return sum(group[0].replicas.maximum for group in _groups(here))
 
     def reroute(self, endpoint: Message) -> None:
         """Follow an endpoint's split; called after every change of one."""
@@ -157,19 +169,26 @@ class Fleet:
         steps = int((now - self._evaluated) / replicas.INTERVAL)
         if steps > 0:
             wall = steps * replicas.INTERVAL.total_seconds() / rate()
-            for deployment in self.all():
-                utilisation = deployment.utilisation_over(wall, now)
+            for group in _groups(self.all()):
+                utilisation = group[0].utilisation_over(wall, now)
                 for step in range(1, steps + 1):
-                    deployment.replicas.evaluate(utilisation, self._evaluated + step * replicas.INTERVAL)
-                self._report_utilisation(deployment, utilisation, now)
-                deployment.server.supervise()
+                    group[0].replicas.evaluate(utilisation, self._evaluated + step * replicas.INTERVAL)
+                for deployment in group:
+                    deployment.utilisations.append(utilisation)
+                    deployment.server.supervise()
             self._evaluated += steps * replicas.INTERVAL
         if now - self._reported >= GAUGES_EVERY:
             self._reported += int((now - self._reported) / GAUGES_EVERY) * GAUGES_EVERY
             for deployment in self.all():
                 self._report_replicas(deployment, now)
+                self._report_utilisation(deployment, now)
 
-    def _report_utilisation(self, deployment: Deployment, utilisation: float, now: datetime) -> None:
+    def _report_utilisation(self, deployment: Deployment, now: datetime) -> None:
+        """Report the mean of the evaluations since the last report; nothing for a model without one yet."""
+        if not deployment.utilisations:
+            return
+        utilisation = sum(deployment.utilisations) / len(deployment.utilisations)
+        deployment.utilisations.clear()
         for number in range(deployment.replicas.ready(now)):
             labels = {
                 "deployed_model_id": deployment.id,

@@ -13,6 +13,10 @@ SERVICES = {
         *("CreateEndpoint", "GetEndpoint", "ListEndpoints", "UpdateEndpoint", "DeleteEndpoint"),
         *("DeployModel", "UndeployModel", "MutateDeployedModel"),
     ),
+    "DeploymentResourcePoolService": (
+        *("CreateDeploymentResourcePool", "GetDeploymentResourcePool", "ListDeploymentResourcePools"),
+        *("UpdateDeploymentResourcePool", "DeleteDeploymentResourcePool", "QueryDeployedModels"),
+    ),
     "PredictionService": ("Predict", "RawPredict"),
     "JobService": ("CreateCustomJob", "GetCustomJob", "ListCustomJobs", "CancelCustomJob", "DeleteCustomJob"),
     "PipelineService": (
@@ -24,7 +28,7 @@ SERVICES = {
 OPERATIONS = ("GetOperation", "ListOperations", "WaitOperation", "CancelOperation", "DeleteOperation")
 UNLOCKED = frozenset({"Predict", "RawPredict", "WaitOperation"})
 """Methods that wait for something else and therefore take the state's lock themselves, briefly."""
-_READS = ("Get", "List", "Predict", "RawPredict", "Wait")
+_READS = ("Get", "List", "Query", "Predict", "RawPredict", "Wait")
 _SERVICE_OF = {method: service for service, methods in SERVICES.items() for method in methods}
 
 

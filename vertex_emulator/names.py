@@ -19,6 +19,7 @@ _LOCATION = re.compile(r"projects/([^/]+)/locations/([^/]+)")
 _RESOURCE = re.compile(r"projects/[^/]+/locations/[^/]+/([A-Za-z]+)/([^/@]+)(?:@([^/@]+))?")
 _MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{0,62}")  # types/model_service.py: UploadModelRequest.model_id
 _ENDPOINT_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?|[0-9]{1,9}")  # types/endpoint_service.py: endpoint_id
+_POOL_ID = re.compile(r"[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 _DEPLOYED_MODEL_ID = re.compile(r"[0-9]{1,10}")  # types/endpoint.py: DeployedModel.id
 _ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")  # types/model.py: Model.version_aliases
 MOST_LABELS = 64
@@ -82,6 +83,12 @@ def check_endpoint_id(endpoint_id: str) -> None:
     """Refuse an endpoint id that Vertex AI would not take."""
     if not _ENDPOINT_ID.fullmatch(endpoint_id):
         invalid(f"endpoint_id {endpoint_id!r} is not valid: up to 63 of [a-z0-9-], a letter first, or up to 9 digits.")
+
+
+def check_pool_id(pool_id: str) -> None:
+    """Refuse an id for a deployment resource pool that Vertex AI would not take."""
+    if not _POOL_ID.fullmatch(pool_id):
+        invalid(f"deployment_resource_pool_id {pool_id!r} is not valid: up to 63 of [a-z0-9-], a letter first.")
 
 
 def check_deployed_model_id(deployed_model_id: str) -> None:

@@ -22,6 +22,7 @@ from vertex_emulator.serving.values import fill, to_json
 if TYPE_CHECKING:
     from vertex_emulator.fleet import Deployment, Fleet
     from vertex_emulator.metrics import MetricSink
+    from vertex_emulator.request_log import RequestLog
     from vertex_emulator.state import State
 
 _RESPONSE = raw("PredictResponse")
@@ -30,10 +31,11 @@ _RESPONSE = raw("PredictResponse")
 class Prediction:
     """Serves PredictionService."""
 
-    def __init__(self, state: State, fleet: Fleet, sink: MetricSink) -> None:
+    def __init__(self, state: State, fleet: Fleet, sink: MetricSink, request_log: RequestLog) -> None:
         self._state = state
         self._fleet = fleet
         self._sink = sink
+        self._request_log = request_log
 
     def Predict(self, request: Any) -> Any:
         """Answer instances with predictions, and say which deployed model made them."""
@@ -90,6 +92,8 @@ class Prediction:
         answered = time.perf_counter()
         deployment.meter.leave(answered - asked)
         self._measure(deployment, answer, instances, (answered - asked) * 1000, (time.perf_counter() - begun) * 1000)
+        if answer.is_ok:
+            self._request_log.record(deployment.endpoint, deployment.id, body, answer.body)
         return answer
 
     def _measure(

@@ -36,9 +36,11 @@ from vertex_emulator.logs import Logs, LogSink
 from vertex_emulator.messages import Message, raw, request_class
 from vertex_emulator.metrics import MetricSink, NullSink
 from vertex_emulator.operations import Operations
+from vertex_emulator.pools import Pools
 from vertex_emulator.prediction import Prediction
 from vertex_emulator.quotas import QuotaMeter
 from vertex_emulator.registry import Registry
+from vertex_emulator.request_log import RequestLog, RequestSink
 from vertex_emulator.serving.launcher import Launcher
 from vertex_emulator.serving.profile import ProfileBook
 from vertex_emulator.state import State
@@ -60,11 +62,15 @@ class Emulator:
         clock: clocks.Clock = clocks.now,
         sink: MetricSink | None = None,
         log_sink: LogSink | None = None,
+        request_sink: RequestSink | None = None,
         on_change: Callable[[EndpointSnapshot], None] | None = None,
         seed: int = 1,
         extra_handlers: Sequence[grpc.GenericRpcHandler[Any, Any]] = (),
     ) -> None:
-        """``sink`` takes what was served as metrics, ``log_sink`` the log entries; ``extra_handlers`` are served too."""
+        """``sink`` takes what was served as metrics, ``log_sink`` the log entries, ``request_sink`` the logged requests.
+
+        ``on_change`` hears of every new split or set of models; ``extra_handlers`` are served on the same port.
+        """
         self.config = config or Config()
         self.faults = Faults()
         self.profiles = ProfileBook()
@@ -84,21 +90,24 @@ class Emulator:
         self._fleet = Fleet(sink, seed, clock())
         self._operations = Operations(self._state, self.logs)
         self._registry = Registry(self._state, self._operations)
-        self._prediction = Prediction(self._state, self._fleet, sink)
+        self._request_log = RequestLog(request_sink, clock, seed)
+        self._prediction = Prediction(self._state, self._fleet, sink, self._request_log)
         self._handlers = self._collect()
         self._server: grpc.Server | None = None
+        self._workers: ThreadPoolExecutor | None = None
         self._ticker: threading.Thread | None = None
         self._stopping = threading.Event()
 
     def start(self, port: int = 0, *, tick: bool = True) -> str:
         """Begin to serve, and return the address; without ``tick`` time moves only with calls and ``tick()``."""
+        self._workers = ThreadPoolExecutor(self.config.workers, thread_name_prefix="vertex")
         server = grpc.server(
-            ThreadPoolExecutor(self.config.workers, thread_name_prefix="vertex"),
+            self._workers,
             handlers=[*self.handlers(), *self._extra],
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 16 * 2**20)],
         )
         bound = server.add_insecure_port(f"127.0.0.1:{port}")
-        self.address = f"127.0.0.1:{bound}"
+        self.address = self._state.address = f"127.0.0.1:{bound}"
         self.logs.start()
         server.start()
         self._server = server
@@ -114,6 +123,8 @@ class Emulator:
             self._ticker.join()
         if self._server is not None:
             self._server.stop(grace=0.2).wait()
+        if self._workers is not None:
+            self._workers.shutdown(wait=False, cancel_futures=True)
         self._launcher.stop()
         self.logs.stop()
 
@@ -150,10 +161,13 @@ class Emulator:
         ]
 
     def _collect(self) -> dict[str, Handler]:
-        endpoints = Endpoints(self._state, self._operations, self._fleet, self.history)
-        deployments = Deployments(self._state, self._operations, self._registry, endpoints, self._fleet, self._launcher)
+        endpoints = Endpoints(self._state, self._operations, self._fleet, self.history, self._request_log)
+        pools = Pools(self._state, self._operations)
+        deployments = Deployments(
+            self._state, self._operations, self._registry, endpoints, self._fleet, self._launcher, pools
+        )
         evaluations = Evaluations(self._state, self._registry)
-        parts = (self._registry, evaluations, endpoints, deployments, self._prediction, self._operations)
+        parts = (self._registry, evaluations, endpoints, deployments, pools, self._prediction, self._operations)
         handlers = {
             name: getattr(part, name)
             for part in parts

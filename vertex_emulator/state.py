@@ -57,6 +57,8 @@ class State:
         self.timeline = Timeline()
         self.models: dict[str, RegisteredModel] = {}
         self.endpoints: dict[str, Message] = {}
+        self.address = ""
+        """Where the emulator is served; "" until it is."""
         self._random = random.Random(seed)
 
     def settle(self) -> None:

@@ -39,6 +39,13 @@ def test_a_dedicated_endpoint_has_a_name_of_its_own(vertex: Vertex) -> None:
     assert dns == "serving.us-central1-123456789012.prediction.vertexai.goog"
 
 
+def test_a_dedicated_name_can_lead_to_the_emulator_itself(make_vertex: MakeVertex) -> None:
+    vertex = make_vertex(Config(dedicated_dns="{address}"))
+    name = vertex.endpoint(dedicated_endpoint_enabled=True)
+    dns = vertex.endpoints.get_endpoint({"name": name}).dedicated_endpoint_dns
+    assert dns == vertex.emulator.address
+
+
 def test_updating_traffic_and_labels_is_one_synchronous_write_that_replaces_both_maps(
     vertex: Vertex, serving: str
 ) -> None:

@@ -128,5 +128,5 @@ def test_utilisation_of_a_process_without_a_declared_capacity_is_its_busy_time(r
     endpoint = serve(real)
     real.advance(15)
     real.predict(endpoint, "text")
-    real.advance(15)
+    real.advance(60)
     assert 0 < real.sink.of("cpu/utilization", deployed_model_id="11")[-1] < 0.1

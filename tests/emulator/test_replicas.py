@@ -110,12 +110,13 @@ def test_requests_drive_the_replicas_of_a_deployed_model_and_its_gauges(vertex: 
     # 20 requests in 15 s at one request per second and replica: 133 % of one replica.
     vertex.emulator.profiles.override("relevance", Profile(latency_ms=0, capacity_rps=1))
     vertex.advance(15)
-    assert vertex.sink.of("cpu/utilization", deployed_model_id="11")[-1] == pytest.approx(20 / 15)
     status = vertex.endpoints.get_endpoint({"name": endpoint}).deployed_models[0].status
     assert status.available_replica_count == 1
     vertex.advance(60)
     status = vertex.endpoints.get_endpoint({"name": endpoint}).deployed_models[0].status
     assert status.available_replica_count == 3
+    # One report a minute: the mean over its evaluations, of which one saw the load.
+    assert 0 < vertex.sink.of("cpu/utilization", deployed_model_id="11")[-1] < 20 / 15
     assert vertex.sink.of("replicas", deployed_model_id="11")[-1] == 3
     assert vertex.sink.of("target_replicas", deployed_model_id="11")[-1] == 3
 
