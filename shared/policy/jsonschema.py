@@ -11,7 +11,7 @@ import inspect
 import json
 from typing import Any
 
-from shared.policy import schema
+from shared.policy import rollout, schema
 from shared.policy.schema import Policy
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -35,8 +35,8 @@ def policy_json_schema_text() -> str:
 
 def _descriptions() -> dict[str, dict[str, str]]:
     """The text beside each key, by class and by the key as it is written in a file."""
-    tree = ast.parse(inspect.getsource(schema))
-    return {node.name: _of_class(node) for node in tree.body if isinstance(node, ast.ClassDef)}
+    nodes = (node for module in (schema, rollout) for node in ast.parse(inspect.getsource(module)).body)
+    return {node.name: _of_class(node) for node in nodes if isinstance(node, ast.ClassDef)}
 
 
 def _of_class(node: ast.ClassDef) -> dict[str, str]:

@@ -1,0 +1,215 @@
+"""How a version travels from deployed to all traffic: stages, what they judge, and how long what is borne."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import pairwise
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from shared.policy.base import Strict
+from shared.policy.findings import Finding, refuse
+from shared.policy.units import Duration, Factor, Share, format_duration
+
+MINUTE = timedelta(minutes=1)
+
+
+class Stage(Strict):
+    """One step of a rollout: a share of the traffic, for a time."""
+
+    traffic: int = Field(ge=1, le=100)
+    """Percent; Vertex AI splits traffic in whole percents."""
+    bake: Duration = timedelta(minutes=15)
+    """How long the stage must have been judged without harm before the next one; counted from the shift."""
+
+
+class Check(Strict):
+    """One metric that a stage judges.
+
+    ``error_rate`` and ``latency_ms`` are measured by Vertex AI; any other name is a metric of the user's own, written to Cloud Monitoring as
+    ``custom.googleapis.com/vertex_rollouts/NAME`` (a distribution, with the labels endpoint_id and deployed_model_id).
+    """
+
+    metric: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
+    at_most: Share | None = None
+    """For error_rate: the share of requests that may fail."""
+    p50_at_most: float | None = None
+    p95_at_most: float | None = None
+    p99_at_most: float | None = None
+    mean_at_most: float | None = None
+    mean_at_least: float | None = None
+    range: tuple[float, float] | None = None
+    """Values outside it may be at most the share ``outside``."""
+    outside: Share = 0.01
+    share_above: dict[float, Share] = Field(default={})
+    share_below: dict[float, Share] = Field(default={})
+    margin: Factor | None = None
+    """How much worse than the stable the candidate may be: of error_rate the ratio of the shares, of others that of the P95 or the mean."""
+    floor: Share = 0.005
+    """An error rate below this is never worse than the stable's: twice almost nothing is still almost nothing."""
+    min_samples: int = Field(default=50, ge=1)
+    """Fewer are no verdict (inconclusive)."""
+    gating: bool = True
+    """False: judged and shown, but it decides nothing."""
+
+    @model_validator(mode="after")
+    def _fits_its_metric(self) -> Self:
+        refuse(self._findings())
+        return self
+
+    def _findings(self) -> Iterator[Finding]:
+        of_this, of_others = (_OF_A_SHARE, _OF_VALUES) if self.metric == "error_rate" else (_OF_VALUES, _OF_A_SHARE)
+        given = [name for name in _OF_A_SHARE + _OF_VALUES if self._limits_by(name)]
+        for name in given:
+            if name in of_others:
+                yield Finding(
+                    f"{name} cannot limit {self.metric}", (name,), f"for {self.metric}: {', '.join(of_this)}, margin"
+                )
+        if not given and self.margin is None:
+            yield Finding(
+                f"the check of {self.metric} has neither a limit nor a margin", (), f"{', '.join(of_this)}, margin"
+            )
+        if self.range and self.range[0] >= self.range[1]:
+            low, high = self.range
+            yield Finding(
+                f"the range is empty: it begins at {low:g} and ends at {high:g}", ("range",), "[lowest, highest]"
+            )
+
+    def _limits_by(self, name: str) -> bool:
+        # Not simply its truth: a limit of 0 is one.
+        return getattr(self, name) not in (None, {})
+
+    @property
+    def is_absolute(self) -> bool:
+        """Whether the check can judge a candidate without a stable beside it."""
+        return any(self._limits_by(name) for name in _OF_A_SHARE + _OF_VALUES)
+
+
+_OF_A_SHARE = ("at_most",)
+"""What can limit error_rate."""
+_OF_VALUES = (
+    "p50_at_most",
+    "p95_at_most",
+    "p99_at_most",
+    "mean_at_most",
+    "mean_at_least",
+    "range",
+    "share_above",
+    "share_below",
+)
+"""What can limit every other metric."""
+
+
+class Metrics(Strict):
+    """How served metrics are read."""
+
+    lag: Duration = timedelta(minutes=4)
+    """Ticks younger than this are not judged: Cloud Monitoring shows some series only after minutes."""
+    window: Duration = timedelta(minutes=10)
+    """How far back a check looks at one time."""
+    settle: Duration = timedelta(minutes=1)
+    """What is dropped after a shift of traffic: caches are cold and minutes are mixed."""
+
+
+class Standby(Strict):
+    """The fallback after a promotion."""
+
+    hold: Duration = timedelta(hours=1)
+    """How long it keeps the replicas with which it carried the traffic: a rollback must not be an outage."""
+    keep: Duration = Field(default=timedelta(hours=24), alias="for")
+    """How long it is kept at all; the watch."""
+    replicas: int = Field(default=1, ge=1)
+    """Its minimum replicas between ``hold`` and ``for``."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.keep < self.hold:
+            refuse(
+                [
+                    Finding(
+                        f"the fallback would be gone ({format_duration(self.keep)}) before its replicas may shrink",
+                        ("for",),
+                        f"at least hold ({format_duration(self.hold)})",
+                        judged=(("for",), ("hold",)),
+                    )
+                ]
+            )
+        return self
+
+
+class Patience(Strict):
+    """How long something is borne, and what follows."""
+
+    after: Duration
+    then: Literal["hold", "pause", "roll_back"]
+
+
+class RolloutSpec(Strict):
+    """How a version travels from deployed to all traffic."""
+
+    strategy: Literal["canary"] = "canary"
+    advance: Literal["bake"] = "bake"
+    """``bake``: a stage advances when its bake time and the minimum samples have passed without harm."""
+    stages: list[Stage] = Field(default=[Stage(traffic=10), Stage(traffic=50), Stage(traffic=100)], min_length=1)
+    checks: list[Check] = Field(default=[])
+    metrics: Metrics = Metrics()
+    standby: Standby = Standby()
+    drift: Literal["pause", "reassert", "adopt"] = "pause"
+    """When somebody else has moved the traffic. Reasserting only ever lowers a candidate."""
+    supersede: Literal["queue", "replace", "reject"] = "queue"
+    """When a newer version arrives during a trial."""
+    no_data: Patience = Patience(after=timedelta(minutes=30), then="pause")
+    provider_error: Patience = Patience(after=timedelta(minutes=30), then="pause")
+    deadline: Patience = Patience(after=timedelta(hours=24), then="pause")
+    """For one stage, from its shift."""
+    deploy_attempts: int = Field(default=3, ge=1, le=10)
+    deploy_within: Duration = timedelta(hours=2)
+    """How long one deployment may take; container_spec.deployment_timeout is at most 2 h."""
+
+    @model_validator(mode="after")
+    def _can_be_judged(self) -> Self:
+        refuse(self._findings())
+        return self
+
+    def _findings(self) -> Iterator[Finding]:
+        yield from self._stages_that_do_not_rise()
+        yield from self._too_short_stages()
+        yield from self._only_relative_checks()
+
+    def _stages_that_do_not_rise(self) -> Iterator[Finding]:
+        judged = (("stages",),)
+        shares = [stage.traffic for stage in self.stages]
+        for number, (before, share) in enumerate(pairwise(shares), 1):
+            if share <= before:
+                message = f"the share does not rise: {before} % is followed by {share} %"
+                yield Finding(message, ("stages", number, "traffic"), f"more than {before}", judged)
+        if shares[-1] != 100:
+            last = len(shares) - 1
+            yield Finding(
+                f"the last stage ends at {shares[-1]} %", ("stages", last, "traffic"), "100, all the traffic", judged
+            )
+
+    def _too_short_stages(self) -> Iterator[Finding]:
+        lag, settle = self.metrics.lag, self.metrics.settle
+        least = lag + settle + MINUTE
+        for number, stage in enumerate(self.stages[:-1] if self.checks else []):
+            if stage.bake < least:
+                yield Finding(
+                    f"{format_duration(stage.bake)} is too short to be judged: metrics are {format_duration(lag)} late"
+                    f" and the first {format_duration(settle)} is dropped",
+                    ("stages", number, "bake"),
+                    f"at least {format_duration(least)}, or a smaller rollout.metrics.lag",
+                    (("stages",), ("metrics",)),
+                )
+
+    def _only_relative_checks(self) -> Iterator[Finding]:
+        gating = [check for check in self.checks if check.gating]
+        if gating and not any(check.is_absolute for check in gating):
+            yield Finding(
+                "no check has an absolute limit; at 100 % there is no stable to compare with",
+                ("checks",),
+                "at least one gating check with a limit such as at_most or p95_at_most",
+                (("checks",),),
+            )
