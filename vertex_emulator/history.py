@@ -45,7 +45,7 @@ class History:
         self._on_change = on_change
 
     def record(self, snapshot: EndpointSnapshot) -> None:
-        """Add a snapshot; it is called with the state's lock held, so a hook must not call the emulator."""
+        """Add a snapshot; it is called with the state's lock held, so a hook must not call the emulator or raise."""
         with self._lock:
             self._snapshots.setdefault(snapshot.endpoint, []).append(snapshot)
         if self._on_change is not None:

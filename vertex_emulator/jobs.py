@@ -59,11 +59,14 @@ class Jobs:
         kind: Kind,
         state: State,
         operations: Operations,
-        on_state: Callable[[Message, datetime], None] = lambda _job, _now: None,
+        on_success: Callable[[Message, datetime], None] = lambda _job, _now: None,
+        on_state: Callable[[Message], None] = lambda _job: None,
     ) -> None:
+        """``on_success`` runs before a job succeeds, and may raise ``ApiError``: the job fails with it."""
         self._kind = kind
         self._state = state
         self._operations = operations
+        self._on_success = on_success
         self._on_state = on_state
         self._jobs: dict[str, Message] = {}
 
@@ -152,7 +155,14 @@ class Jobs:
         return job
 
     def _end(self, job: Message, error: ApiError | None, now: datetime) -> None:
-        if error is not None and job.state not in _OVER:
+        if job.state in _OVER:
+            return
+        if error is None:
+            try:
+                self._on_success(job, now)
+            except ApiError as refusal:
+                error = refusal
+        if error is not None:
             job.error.code = error.number
             job.error.message = error.message
         self._enter(job, SUCCEEDED if error is None else FAILED, now)
@@ -166,7 +176,7 @@ class Jobs:
             job.start_time.CopyFrom(timestamp(now))
         elif state in _OVER:
             job.end_time.CopyFrom(timestamp(now))
-        self._on_state(job, now)
+        self._on_state(job)
 
     def _fields(self, job: Message) -> Fields:
         values = {

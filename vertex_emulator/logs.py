@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LogSink = Callable[[dict[str, Any]], None]
 _SERVICE = "aiplatform.googleapis.com"
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class Logs:
@@ -129,8 +129,8 @@ class Logs:
             try:
                 if self._sink is not None:
                     self._sink(entry)
-            except Exception:  # noqa: BLE001  # a sink that fails must not end all later delivery
-                _log.exception("The log sink failed for entry %s", entry["insertId"])
+            except Exception:  # a sink that fails must not end all later delivery
+                logger.exception("The log sink failed for entry %s", entry["insertId"])
             finally:
                 self._entries.task_done()
         self._entries.task_done()

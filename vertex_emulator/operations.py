@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from vertex_emulator.logs import Logs
     from vertex_emulator.state import State
 
+logger = logging.getLogger(__name__)
 _RETRY = timedelta(seconds=1)
 _WAIT = 0.01
 
@@ -175,6 +177,10 @@ class Operations:
             response = record.work.finish(moment)
         except ApiError as error:
             self._fail(record, error, moment)
+            return
+        except Exception as error:
+            logger.exception("Operation %s failed", record.message.name)
+            self._fail(record, ApiError(grpc.StatusCode.INTERNAL, f"Emulator error: {error!r}"), moment)
             return
         record.message.response.Pack(response)
         self._close(record, 1.0, moment)

@@ -177,6 +177,7 @@ class Registry:
 
         def finish(_: datetime) -> Message:
             self._refuse_deployed(name, None)
+            self.find(name)
             del self._state.models[name]
             return empty_pb2.Empty()
 
@@ -189,6 +190,7 @@ class Registry:
         model, number = self.find(request.name)
 
         def check() -> None:
+            self.find(f"{model.name}@{number}")
             self._refuse_deployed(model.name, number)
             if len(model.versions) == 1:
                 precondition(f"{model.name}@{number} is the only version: delete the model instead.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 RequestSink = Callable[[dict[str, Any]], None]
 """Takes one row; called from many threads at once, on the path of the prediction."""
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 class RequestLog:
@@ -53,5 +53,5 @@ class RequestLog:
         }
         try:
             self._sink(row)
-        except Exception:  # noqa: BLE001  # logging never fails a prediction
-            _log.exception("The request log's sink failed for request %s", row["request_id"])
+        except Exception:  # logging never fails a prediction
+            logger.exception("The request log's sink failed for request %s", row["request_id"])

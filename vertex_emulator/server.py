@@ -10,11 +10,13 @@ Real clients need nothing but its address::
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any, NoReturn
 from urllib.parse import unquote
 
@@ -31,7 +33,7 @@ from vertex_emulator.evaluations import Evaluations
 from vertex_emulator.faults import Faults
 from vertex_emulator.fleet import Fleet
 from vertex_emulator.history import EndpointSnapshot, History
-from vertex_emulator.jobs import CUSTOM_JOB, PIPELINE_JOB, SUCCEEDED, TRAINING_PIPELINE, Jobs, pipeline_name
+from vertex_emulator.jobs import CUSTOM_JOB, PIPELINE_JOB, TRAINING_PIPELINE, Jobs, pipeline_name
 from vertex_emulator.logs import Logs, LogSink
 from vertex_emulator.messages import Message, raw, request_class
 from vertex_emulator.metrics import MetricSink, NullSink
@@ -46,6 +48,7 @@ from vertex_emulator.serving.profile import ProfileBook
 from vertex_emulator.state import State
 
 Handler = Callable[[Any], Any]
+logger = logging.getLogger(__name__)
 _KEPT_CALLS = 100_000
 _TICK = 5.0
 """Compressed seconds between ticks, as long as that is between 20 ms and 1 s on the wall."""
@@ -176,13 +179,13 @@ class Emulator:
             if hasattr(part, name)
         }
         handlers |= Jobs(CUSTOM_JOB, self._state, self._operations).methods()
-        handlers |= Jobs(TRAINING_PIPELINE, self._state, self._operations, self._training_state).methods()
-        handlers |= Jobs(PIPELINE_JOB, self._state, self._operations, self._pipeline_state).methods()
+        handlers |= Jobs(TRAINING_PIPELINE, self._state, self._operations, on_success=self._upload_trained).methods()
+        handlers |= Jobs(PIPELINE_JOB, self._state, self._operations, on_state=self._log_pipeline).methods()
         return handlers
 
-    def _training_state(self, job: Message, now: Any) -> None:
+    def _upload_trained(self, job: Message, now: datetime) -> None:
         """Upload what a training pipeline made, as the service does when it succeeds."""
-        if job.state != SUCCEEDED or not job.HasField("model_to_upload"):
+        if not job.HasField("model_to_upload"):
             return
         location = job.name.partition("/trainingPipelines/")[0]
         request = raw("UploadModelRequest")(
@@ -195,7 +198,7 @@ class Emulator:
 
         self._registry.begin_upload(request, 0, complete=complete, at=now)
 
-    def _pipeline_state(self, job: Message, _: Any) -> None:
+    def _log_pipeline(self, job: Message) -> None:
         state = PIPELINE_JOB.states(job.state).name
         self.logs.pipeline_job_state(job.name, pipeline_name(job), state, dict(job.labels))
 
@@ -243,7 +246,10 @@ class Emulator:
 
     def _tick_on(self) -> None:
         while not self._stopping.wait(min(max(clocks.wall_seconds(_TICK), 0.02), 1.0)):
-            self.tick()
+            try:
+                self.tick()
+            except Exception:
+                logger.exception("A tick failed; the next one follows")
 
 
 def _unlocked(handler: Handler, request: Any, context: grpc.ServicerContext) -> bytes:

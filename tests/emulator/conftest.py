@@ -65,12 +65,12 @@ class RecordingSink:
 class Vertex:
     """One emulator with clients, and short words for what tests do with it."""
 
-    def __init__(self, config: Config, **options: Any) -> None:
-        self.clock = ManualClock()
+    def __init__(self, emulator: Emulator, clock: ManualClock) -> None:
+        self.clock = clock
+        self.emulator = emulator
         self.sink = RecordingSink()
         self.entries: list[dict[str, Any]] = []
-        self.emulator = Emulator(config, clock=self.clock, sink=self.sink, log_sink=self.entries.append, **options)
-        self.channel = grpc.insecure_channel(self.emulator.start(tick=False))
+        self.channel = grpc.insecure_channel(emulator.start(tick=False))
         self.models = ModelServiceClient(transport=ModelServiceGrpcTransport(channel=self.channel))
         self.endpoints = EndpointServiceClient(transport=EndpointServiceGrpcTransport(channel=self.channel))
         self.predictions = PredictionServiceClient(transport=PredictionServiceGrpcTransport(channel=self.channel))
@@ -157,8 +157,12 @@ def make_vertex() -> Iterator[MakeVertex]:
     made: list[Vertex] = []
 
     def make(config: Config | None = None, **options: Any) -> Vertex:
-        made.append(Vertex(config or Config(), **options))
-        return made[-1]
+        clock, sink, entries = ManualClock(), RecordingSink(), list[dict[str, Any]]()
+        emulator = Emulator(config or Config(), clock=clock, sink=sink, log_sink=entries.append, **options)
+        vertex = Vertex(emulator, clock)
+        vertex.sink, vertex.entries = sink, entries
+        made.append(vertex)
+        return vertex
 
     yield make
     for vertex in made:

@@ -84,6 +84,26 @@ def test_a_training_pipeline_registers_its_model_itself(vertex: Vertex) -> None:
     assert [("first" in e["operation"], "last" in e["operation"]) for e in uploads] == [(True, False), (False, True)]
 
 
+def test_a_training_pipeline_whose_model_id_is_taken_fails_with_that_reason(vertex: Vertex) -> None:
+    vertex.upload("relevance")
+    pipeline = {
+        "display_name": "train",
+        "training_task_definition": "gs://x.yaml",
+        "training_task_inputs": {},
+        "model_to_upload": {"display_name": "Relevance"},
+        "model_id": "relevance",
+    }
+    made = vertex.pipelines.create_training_pipeline({"parent": PARENT, "training_pipeline": pipeline})
+    vertex.advance(660)
+    failed = vertex.pipelines.get_training_pipeline({"name": made.name})
+    assert failed.state == PipelineState.PIPELINE_STATE_FAILED
+    assert "already exists" in failed.error.message
+    pipeline["parent_model"] = f"{STORED}/models/relevance"
+    vertex.pipelines.create_training_pipeline({"parent": PARENT, "training_pipeline": pipeline})
+    vertex.advance(660)
+    assert vertex.models.get_model({"name": f"{STORED}/models/relevance@2"}).training_pipeline
+
+
 def test_a_training_pipeline_that_fails_registers_nothing(vertex: Vertex) -> None:
     pipeline = {
         "display_name": "train",

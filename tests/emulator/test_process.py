@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import queue
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
 from google.cloud.aiplatform_v1.services.model_service.client import ModelServiceClient
 from google.cloud.aiplatform_v1.services.model_service.transports.grpc import ModelServiceGrpcTransport
+from google.cloud.monitoring_v3.services.metric_service.client import MetricServiceClient
+from google.cloud.monitoring_v3.services.metric_service.transports.grpc import MetricServiceGrpcTransport
 
-from tests.emulator.conftest import PARENT, MakeVertex
+from tests.emulator.conftest import PARENT, MakeVertex, ManualClock, Vertex
 from vertex_emulator import clock
 from vertex_emulator.__main__ import main
 from vertex_emulator.config import Config, config_from
+from vertex_emulator.monitoring.server import Monitoring
+from vertex_emulator.server import Emulator
 from vertex_emulator.serving.profile import Profile, read_profile
 
 
@@ -34,6 +42,7 @@ def test_it_runs_by_itself_on_compressed_time_and_ends_on_a_signal(tmp_path: Pat
         assert process.stdout is not None
         name, _, address = process.stdout.readline().strip().partition("=")
         assert name == "VERTEX_EMULATOR_HOST"
+        assert process.stdout.readline() == f"MONITORING_EMULATOR_HOST={address}\n"
         with grpc.insecure_channel(address) as channel:
             models = ModelServiceClient(transport=ModelServiceGrpcTransport(channel=channel))
             request = {"parent": PARENT, "model_id": "relevance", "model": {"display_name": "R"}}
@@ -44,6 +53,42 @@ def test_it_runs_by_itself_on_compressed_time_and_ends_on_a_signal(tmp_path: Pat
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     assert [json.loads(line)["operation"].get("last", False) for line in log.read_text().splitlines()] == [False, True]
+
+
+def test_operations_end_by_themselves_while_nobody_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOCK_ORIGIN", str(time.time()))
+    monkeypatch.setenv("CLOCK_RATE", "2000")
+    entries: queue.Queue[dict[str, Any]] = queue.Queue()
+    with Emulator(log_sink=entries.put) as emulator, grpc.insecure_channel(emulator.address) as channel:
+        models = ModelServiceClient(transport=ModelServiceGrpcTransport(channel=channel))
+        models.upload_model({"parent": PARENT, "model_id": "relevance", "model": {"display_name": "R"}})
+        assert entries.get(timeout=20)["operation"]["first"]
+        assert entries.get(timeout=20)["operation"]["last"]
+
+
+def test_what_was_served_can_be_read_as_metrics_on_the_same_port() -> None:
+    now = ManualClock()
+    monitoring = Monitoring(delay=0, clock=now)
+    emulator = Emulator(clock=now, sink=monitoring.sink, extra_handlers=monitoring.handlers())
+    with contextlib.closing(Vertex(emulator, now)) as vertex:
+        vertex.upload()
+        endpoint = vertex.endpoint()
+        vertex.deploy(endpoint, "11")
+        vertex.split(endpoint, {"11": 100})
+        begun = now()
+        for _ in range(5):
+            vertex.predict(endpoint, {"x": 1}, {"x": 2})
+        vertex.advance(120)
+        metrics = MetricServiceClient(transport=MetricServiceGrpcTransport(channel=vertex.channel))
+        series = metrics.list_time_series(
+            {
+                "name": "projects/local-project",
+                "filter": 'metric.type = "aiplatform.googleapis.com/prediction/online/prediction_count" AND '
+                'resource.labels.endpoint_id = "serving" AND metric.labels.deployed_model_id = "11"',
+                "interval": {"start_time": begun - timedelta(minutes=1), "end_time": now()},
+            }
+        )
+        assert [sum(point.value.int64_value for point in entry.points) for entry in series] == [10]
 
 
 def test_a_configuration_that_cannot_be_used_says_which_key(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

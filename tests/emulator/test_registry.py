@@ -215,6 +215,18 @@ def test_a_deleted_model_is_gone_when_the_operation_is_done(vertex: Vertex) -> N
         vertex.models.get_model({"name": NAME})
 
 
+def test_what_is_deleted_twice_is_not_found_the_second_time(vertex: Vertex) -> None:
+    vertex.upload()
+    vertex.upload(parent_model=NAME)
+    vertex.upload(parent_model=NAME)
+    for name, delete in ((f"{NAME}@2", vertex.models.delete_model_version), (NAME, vertex.models.delete_model)):
+        first, second = delete({"name": name}), delete({"name": name})
+        vertex.advance(60)
+        vertex.finished(first)
+        with pytest.raises(exceptions.NotFound):
+            vertex.finished(second)
+
+
 def test_models_are_listed_by_filter_order_and_page(vertex: Vertex) -> None:
     for number in range(5):
         vertex.upload(f"model-{number}", display_name=f"Model {number}", labels={"parity": str(number % 2)})
