@@ -1,0 +1,173 @@
+"""The whole system on one machine: the real functions and clients, and local servers for what they talk to.
+
+Four processes (Vertex AI with Monitoring, Pub/Sub, the functions, and the one that uses this module) and one per model server. Everything
+computes the same compressed time from ``CLOCK_ORIGIN`` and ``CLOCK_RATE``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from local.identity import Issuer, KeyServer
+from local.process import Part
+from local.pubsub.wiring import Route, wire
+from local.receiver import Receiver
+from local.scheduler import Job, Scheduler
+from shared import topics
+
+PROJECT = "local-project"
+REGION = "us-central1"
+SERVING = Path(__file__).parent.parent / "infra" / "serving" / "server.py"
+
+ROUTES: Mapping[str, Route] = {
+    "register_model": Route(topics.TRAINING_COMPLETED, attempts=100, maximum_backoff=timedelta(seconds=60)),
+    "find_training_runs": Route(topics.SCHEDULE, 'attributes.job = "find_training_runs"'),
+    "start_rollout": Route(topics.MODEL_UPLOADED, attempts=20),
+    "assess_rollouts": Route(topics.SCHEDULE, 'attributes.job = "assess_rollouts"'),
+    "advance_rollout": Route(topics.ROLLOUT_DUE),
+    # Monitoring sends an incident once, so it must outlast an outage of Vertex AI.
+    "roll_back": Route(topics.ALERT_FIRED, attempts=100, maximum_backoff=timedelta(seconds=60)),
+    "retire_models": Route(topics.SCHEDULE, 'attributes.job = "retire_models"'),
+    "notify": Route(topics.ROLLOUT_CHANGED, attempts=20),
+}
+"""What wakes each function; the same table as in infra."""
+
+JOBS = (
+    Job("assess_rollouts", timedelta(minutes=1)),
+    Job("find_training_runs", timedelta(minutes=5)),
+    Job("retire_models", timedelta(minutes=10)),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a local cloud is to be."""
+
+    folder: Path
+    """Store, buckets, logs; emptied at the start."""
+    rate: float = 1.0
+    """Compressed seconds per wall second."""
+    seed: int = 1
+    images: tuple[str, ...] = ()
+    """Container images that the reference serving container stands for."""
+    metrics_delay: float = 60
+    vertex: Mapping[str, Any] = field(default_factory=dict)
+    """Further keys of the emulator's configuration."""
+    alert_channel: str = "webhook"
+
+
+class LocalCloud:
+    """A context manager: everything is there inside, and gone afterwards."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.issuer = Issuer.create()
+        self.alert_token = secrets.token_urlsafe(24)
+        self.notice_secret = secrets.token_urlsafe(24)
+        self.receiver = Receiver(self.notice_secret)
+        self.environment: dict[str, str] = {}
+        self._stack = ExitStack()
+
+    @property
+    def buckets(self) -> Path:
+        """Where ``gs://bucket/path`` is ``bucket/path``."""
+        return self.settings.folder / "buckets"
+
+    @property
+    def splits(self) -> Path:
+        """Every traffic split that was ever in force, one JSON line each."""
+        return self.settings.folder / "splits.jsonl"
+
+    @property
+    def vertex(self) -> str:
+        """Address of Vertex AI and of Monitoring."""
+        return self.environment["VERTEX_EMULATOR_HOST"]
+
+    @property
+    def pubsub(self) -> str:
+        return self.environment["PUBSUB_EMULATOR_HOST"]
+
+    def url(self, function: str) -> str:
+        """Where a function listens."""
+        return f"{self.environment['FUNCTIONS_URL']}/{function}"
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _start(self) -> None:
+        folder = self.settings.folder
+        shutil.rmtree(folder, ignore_errors=True)
+        self.buckets.mkdir(parents=True)
+        self._set(CLOCK_RATE=f"{self.settings.rate:g}", CLOCK_ORIGIN=f"{time.time():.3f}", GOOGLE_CLOUD_PROJECT=PROJECT)
+        keys = self._stack.enter_context(KeyServer(self.issuer))
+        self._stack.enter_context(self.receiver)
+        self._set(PUBSUB_EMULATOR_HOST=self._run("pubsub", "local.pubsub", "--port", "0"))
+        # The topics first: log entries and incidents are published as soon as Vertex AI is there.
+        wire(self.pubsub, PROJECT, {}, lambda name: name, topics=topics.ALL)
+        config = {
+            "images": {image: [sys.executable, str(SERVING)] for image in self.settings.images},
+            "buckets": str(self.buckets),
+            **self.settings.vertex,
+        }
+        vertex = self._run(
+            "vertex",
+            *("local.vertex", "--pubsub", self.pubsub, "--project", PROJECT, "--config", json.dumps(config)),
+            *("--splits", str(self.splits), "--seed", str(self.settings.seed)),
+            *("--metrics-delay", f"{self.settings.metrics_delay:g}"),
+        )
+        self._set(
+            VERTEX_EMULATOR_HOST=vertex,
+            MONITORING_EMULATOR_HOST=vertex,
+            STORE="sqlite",
+            STORE_PATH=str(folder / "rollouts.db"),
+            ALERT_TOKEN=self.alert_token,
+            ID_TOKEN_CERTS_URL=keys.url,
+            COMMAND_AUDIENCE="rollouts-local",
+            NOTIFY_CHANNELS=json.dumps(
+                {"arr-coc-alerts": {"url": self.receiver.url, "secret": self.notice_secret}}
+                | {"ops": {"url": self.receiver.url, "secret": self.notice_secret}}
+            ),
+        )
+        self._set(FUNCTIONS_URL="http:" + self._run("functions", "local.functions").removeprefix("http:"))
+        wire(self.pubsub, PROJECT, ROUTES, self.url, topics=topics.ALL)
+        schedule = f"projects/{PROJECT}/topics/{topics.SCHEDULE}"
+        self._stack.enter_context(Scheduler(self.pubsub, schedule, JOBS))
+
+    def _set(self, **variables: str) -> None:
+        """For the parts, and for this process: the command line and the demo use the same clients."""
+        self.environment |= variables
+        before = {name: os.environ.get(name) for name in variables}
+        os.environ.update(variables)
+        self._stack.callback(_restore, before)
+
+    def _run(self, name: str, *arguments: str) -> str:
+        part = Part(name, arguments, self.environment, self.settings.folder / "logs").start()
+        self._stack.callback(part.stop)
+        return part.address
+
+
+def _restore(before: Mapping[str, str | None]) -> None:
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

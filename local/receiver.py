@@ -1,0 +1,64 @@
+"""The people's side of a signed webhook: takes what ``notify`` sends, and believes only what is signed."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from shared.clock import Clock, now
+from shared.notify.webhook import ID, is_genuine
+
+
+class Receiver:
+    """Keeps every genuine notice, and counts how often each came."""
+
+    def __init__(self, secret: str, clock: Clock = now) -> None:
+        self.notices: list[dict[str, Any]] = []
+        self.received: Counter[str] = Counter()
+        self.forged = 0
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                genuine = is_genuine(secret, dict(self.headers.items()), body, clock())
+                receiver._take(self.headers.get(ID, ""), body, genuine)
+                self.send_response(204 if genuine else 401)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="receiver", daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}/notices"
+
+    def _take(self, id_: str, body: bytes, genuine: bool) -> None:
+        with self._lock:
+            if not genuine:
+                self.forged += 1
+                return
+            self.received[id_] += 1
+            if self.received[id_] == 1:
+                self.notices.append({**json.loads(body), "received_at": datetime.now(UTC).isoformat()})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
