@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, TextIO
 
 
 class Part:
@@ -39,7 +39,7 @@ class Part:
             raise RuntimeError(f"{self.name} did not start: {' | '.join(last) or 'it said nothing'} (see {self.log})")
         return self
 
-    def _copy(self, process: subprocess.Popen[str], log, said: threading.Event) -> None:  # type: ignore[no-untyped-def]
+    def _copy(self, process: subprocess.Popen[str], log: TextIO, said: threading.Event) -> None:
         assert process.stdout is not None  # noqa: S101 (piped above)
         for line in process.stdout:
             if not self.address and "=" in line and " " not in line.strip():

@@ -11,6 +11,7 @@ import argparse
 import json
 import signal
 import threading
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -33,8 +34,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
     finished = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: finished.set())
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(wanted, lambda *_: finished.set())
     sinks = LogSinks(options.pubsub, options.project)
     config = config_from(json.loads(options.config))
     number = config.projects.get(options.project, "123456789012")
@@ -56,7 +57,7 @@ def main(arguments: list[str] | None = None) -> None:
     monitoring.stop()
 
 
-def _splits_to(path: Path | None):  # type: ignore[no-untyped-def]
+def _splits_to(path: Path | None) -> Callable[[EndpointSnapshot], None] | None:
     if path is None:
         return None
     file = path.open("a", buffering=1)

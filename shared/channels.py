@@ -1,8 +1,9 @@
 """How clients reach Google's services, or the local servers that stand in for them.
 
-This is the only deployed code that may know of an emulator: with ``VERTEX_EMULATOR_HOST``, ``MONITORING_EMULATOR_HOST`` or
-Google's own ``PUBSUB_EMULATOR_HOST`` set (``host:port``) a client gets a plaintext channel and needs no credentials, otherwise
-Google's address and the default credentials. Nothing else differs: the same clients, the same code.
+This is the only deployed code that may know of an emulator: with ``VERTEX_EMULATOR_HOST`` or ``MONITORING_EMULATOR_HOST`` set
+(``host:port``) a client gets a plaintext channel and needs no credentials, otherwise Google's address and the default
+credentials. Nothing else differs: the same clients, the same code. (Pub/Sub's and Firestore's clients know of their emulators
+by themselves.)
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ Client = TypeVar("Client")
 
 VERTEX_EMULATOR = "VERTEX_EMULATOR_HOST"
 MONITORING_EMULATOR = "MONITORING_EMULATOR_HOST"
-PUBSUB_EMULATOR = "PUBSUB_EMULATOR_HOST"
 
 
 def vertex_transport(transport: type, region: str) -> dict[str, Any]:
@@ -27,11 +27,6 @@ def vertex_transport(transport: type, region: str) -> dict[str, Any]:
 def monitoring_transport(transport: type) -> dict[str, Any]:
     """Keyword arguments that make a Cloud Monitoring client talk through ``transport``; Monitoring has one address."""
     return _transport(transport, "monitoring.googleapis.com", os.environ.get(MONITORING_EMULATOR))
-
-
-def pubsub_transport(transport: type) -> dict[str, Any]:
-    """Keyword arguments that make a Pub/Sub client talk through ``transport``; Pub/Sub has one address."""
-    return _transport(transport, "pubsub.googleapis.com", os.environ.get(PUBSUB_EMULATOR))
 
 
 def _transport(transport: type, address: str, emulator: str | None) -> dict[str, Any]:

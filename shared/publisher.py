@@ -10,7 +10,6 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from shared.channels import pubsub_transport
 from shared.errors import PermanentError, TransientError
 
 
@@ -52,5 +51,5 @@ class Publisher:
                 from google.pubsub_v1.services.publisher.client import PublisherClient
                 from google.pubsub_v1.services.publisher.transports.grpc import PublisherGrpcTransport
 
-                self._client = PublisherClient(**pubsub_transport(PublisherGrpcTransport))
+                self._client = PublisherClient(transport=PublisherGrpcTransport)
             return self._client

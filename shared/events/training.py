@@ -145,7 +145,9 @@ def _pipeline_job(entry: _PipelineEntry) -> TrainingRun | Ignored:
     if log != "pipeline_job_events":
         return Ignored(f"an entry of the log {log[:60]!r}, not of pipeline_job_events")
     labels = entry.resource.labels
-    name = entry.payload.pipeline_name or labels.get("pipeline_job_id")
+    said = entry.payload.pipeline_name
+    # Whether pipelineName is the job's name or only its pipeline's is not documented; the resource's label is the job's id for certain.
+    name = said if said and part_of(said, "pipelineJobs") else labels.get("pipeline_job_id") or said
     if not name or not (run_id := last_segment(name)):
         raise PermanentError("PipelineJob log entry: jsonPayload.pipelineName: expected the job's name; found none")
     if not entry.payload.state:

@@ -169,7 +169,7 @@ def last_segment(name: str) -> str:
     return name.rstrip("/").rsplit("/", 1)[-1]
 
 
-def part_of(name: str | None, collection: Literal["projects", "locations", "models"]) -> str | None:
+def part_of(name: str | None, collection: Literal["projects", "locations", "models", "pipelineJobs"]) -> str | None:
     """The segment after ``collection`` in a resource name."""
     found = re.search(rf"(?:^|/){collection}/([^/]+)", name or "")
     return found.group(1) if found else None

@@ -1,0 +1,55 @@
+"""``make demo``: the whole lifecycle on this machine, on compressed time, with real predictions flowing all the while.
+
+v1 takes the endpoint; v2 is good and walks up to all traffic; v3 fails and spends too many tokens and is rolled back at 10 %; v4 is
+promoted, then degrades, and an incident of Cloud Monitoring gives its traffic to the fallback.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+from local.outcomes import Outcome, judge_outcomes
+from local.screen import Screen
+from local.story import Story, StoryError
+
+RATE = 100.0
+"""Compressed seconds per second: a deployment's ten minutes are six seconds."""
+REQUESTS_PER_SECOND = 110.0
+
+
+def main() -> int:
+    """Run it; 0 when every outcome was as expected."""
+    parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
+    parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", "1")), help="another run of luck")
+    parser.add_argument("--rate", type=float, default=RATE, help="compressed seconds per second")
+    parser.add_argument("--rps", type=float, default=REQUESTS_PER_SECOND, help="real predictions per second")
+    parser.add_argument("--folder", type=Path, default=Path(".run/demo"), help="store, logs, artifacts; emptied first")
+    options = parser.parse_args()
+    screen = Screen(sys.stdout)
+    began = time.monotonic()
+    story = Story(options.folder, options.seed, options.rate, options.rps, screen)
+    try:
+        story.run()
+    except StoryError as exc:
+        screen.stop()
+        print(f"The story stopped: {exc}\nThe logs are in {options.folder / 'logs'}.", file=sys.stderr)
+    finally:
+        screen.stop()
+    outcomes = judge_outcomes(story.facts())
+    screen.show_end(story.facts(), outcomes, timedelta(seconds=round(time.monotonic() - began)))
+    return _conclude(outcomes)
+
+
+def _conclude(outcomes: list[Outcome]) -> int:
+    good = sum(outcome.is_met for outcome in outcomes)
+    print(f"demo: {good} of {len(outcomes)} outcomes as expected")
+    return 0 if good == len(outcomes) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

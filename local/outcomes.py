@@ -1,0 +1,162 @@
+"""What a demo must have shown, each judged on the facts and said in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from local.story import Facts
+from shared.rollout.record import LedgerEntry, Phase
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One expectation and what was found."""
+
+    expected: str
+    found: str
+    is_met: bool
+
+
+def judge_outcomes(facts: Facts) -> list[Outcome]:
+    """Every expectation; a story that stopped half-way fails those that it did not reach."""
+    return [judge(facts) for judge in _JUDGES]
+
+
+def _shares(facts: Facts, version: str) -> list[int]:
+    """The shares that a version had, in order, from the ledger's traffic steps."""
+    rollout = facts.rollouts.get(version)
+    mine = [e for e in facts.ledger if rollout and e.rollout == rollout.id and e.traffic_after]
+    return [(e.traffic_after or {}).get(rollout.deployed_id, 0) for e in mine] if rollout else []
+
+
+def _rollback_of(facts: Facts, version: str) -> LedgerEntry | None:
+    rollout = facts.rollouts.get(version)
+    return next(
+        (
+            e
+            for e in facts.ledger
+            if rollout and e.rollout == rollout.id and e.decision == "roll_back" and e.actor == "roll_back"
+        ),
+        None,
+    )
+
+
+def _registered_once(facts: Facts) -> Outcome:
+    runs = [v.labels.get("vr-run", "") for v in facts.versions]
+    good = len(runs) == 4 and len(set(runs)) == 4 and all(runs)
+    return Outcome(
+        "four training runs are four versions, although one message came twice",
+        f"{len(runs)} versions of {len(set(runs))} runs",
+        good,
+    )
+
+
+def _first_version(facts: Facts) -> Outcome:
+    shares = _shares(facts, "1")
+    return Outcome("v1, the first of its model, takes all the traffic", f"shares {shares}", shares == [100])
+
+
+def _good_version(facts: Facts) -> Outcome:
+    shares = _shares(facts, "2")
+    return Outcome("v2 walks 10, 50, 100 % and is promoted", f"shares {shares}", shares == [10, 50, 100])
+
+
+def _bad_version(facts: Facts) -> Outcome:
+    shares, entry = _shares(facts, "3"), _rollback_of(facts, "3")
+    rollout = facts.rollouts.get("3")
+    good = shares == [10, 0] and rollout is not None and rollout.phase is Phase.ROLLED_BACK and entry is not None
+    names_number = (
+        entry is not None
+        and ("error_rate" in entry.sentence or "tokens_per_image" in entry.sentence)
+        and ">" in entry.sentence
+    )
+    found = entry.sentence if entry else "it was not rolled back"
+    return Outcome("v3 is rolled back at 10 %, with the reason in numbers", found, good and names_number)
+
+
+def _incident(facts: Facts) -> Outcome:
+    shares, entry = _shares(facts, "4"), _rollback_of(facts, "4")
+    by_monitoring = entry is not None and "5xx" in entry.sentence
+    found = entry.sentence if entry else "it was not rolled back"
+    return Outcome(
+        "v4 is promoted, degrades, and an incident gives its traffic back",
+        found,
+        shares == [10, 50, 100, 0] and by_monitoring,
+    )
+
+
+def _heir(facts: Facts) -> Outcome:
+    return Outcome("v2 has all the traffic again", f"{facts.split}", facts.split == {"2": 100})
+
+
+def _sound_splits(facts: Facts) -> Outcome:
+    unsound = [s for s in facts.splits if not s["sound"]]
+    moved = len({str(s["traffic_split"]) for s in facts.splits})
+    found = f"{len(facts.splits)} snapshots, {moved} different splits, {len(unsound)} unsound"
+    return Outcome(
+        "at every moment the split sums to 100 over models that can serve",
+        found,
+        bool(facts.splits) and not unsound and moved >= 6,
+    )
+
+
+def _nothing_lost(facts: Facts) -> Outcome:
+    sound = {v.version: sum(v.errors.values()) for v in facts.served if v.version in ("1", "2")}
+    requests = sum(v.requests for v in facts.served) + facts.unanswered
+    good = bool(sound) and not any(sound.values()) and not facts.unanswered
+    found = f"{requests} predictions; v1 and v2 failed {sum(sound.values())}, {facts.unanswered} reached no model"
+    return Outcome("no prediction is lost while traffic shifts", found, good)
+
+
+def _aliases(facts: Facts) -> Outcome:
+    has = {alias: v.version for v in facts.versions for alias in v.aliases}
+    wanted = {"champion": "2", "default": "2", "previous": "1"}
+    return Outcome("aliases follow: champion and default are v2, nobody is candidate", f"{has}", has == wanted)
+
+
+def _told(facts: Facts) -> Outcome:
+    ids = [e.id for e in facts.ledger]
+    twice = sum(1 for n in facts.notices.values() if n > 1)
+    transitions = [e for e in facts.ledger if e.decision in ("advance", "promote", "roll_back")]
+    untold = [e.id for e in transitions if e.id not in facts.notices]
+    found = (
+        f"{len(ids)} entries, {len(facts.notices)} told by signed webhook, {twice} of them again, {len(untold)} untold"
+    )
+    return Outcome(
+        "every transition is in the ledger once and told",
+        found,
+        len(ids) == len(set(ids)) and not untold and not facts.forged,
+    )
+
+
+def _dead_letter(facts: Facts) -> Outcome:
+    return Outcome(
+        "a message that is nonsense is kept in the dead letters, once",
+        f"{facts.dead_letters} kept",
+        facts.dead_letters == 1,
+    )
+
+
+def _tidy(facts: Facts) -> Outcome:
+    return Outcome(
+        "machines that nobody needs are given back",
+        f"still deployed: v{', v'.join(facts.deployed) or '-'}",
+        facts.deployed == ("2",),
+    )
+
+
+_JUDGES: tuple[Callable[[Facts], Outcome], ...] = (
+    _registered_once,
+    _first_version,
+    _good_version,
+    _bad_version,
+    _incident,
+    _heir,
+    _sound_splits,
+    _nothing_lost,
+    _aliases,
+    _told,
+    _dead_letter,
+    _tidy,
+)
