@@ -1,0 +1,149 @@
+"""Which files of the repository a function needs, read from its imports without running any of them.
+
+Every import statement counts, those inside functions too: they run later, but they run. Only what stands under ``if TYPE_CHECKING:``
+never does. So a function gets all adapters that ``shared.wiring`` might build for it, whether it asks for them or not: a zip that is
+some kilobytes too large costs nothing, one that lacks a module fails at the moment of a rollback.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+SHARED = "shared"
+DATA = frozenset({".css", ".csv", ".html", ".j2", ".js", ".json", ".svg", ".txt", ".yaml"})
+"""Files that a package reads at run time; they go where the package goes."""
+
+
+class PackagingError(Exception):
+    """A function that cannot be packaged, with the reason and what to do."""
+
+
+@dataclass(frozen=True)
+class _Import:
+    """One module that a statement names; ``names`` may be submodules of it, or anything else that it holds."""
+
+    module: str
+    names: tuple[str, ...]
+    line: int
+
+
+def reachable(root: Path, main: Path) -> list[Path]:
+    """The files below ``root / "shared"`` that ``main`` imports, directly or not, with the data of their packages."""
+    found: set[Path] = set()
+    waiting = [main]
+    while waiting:
+        file = waiting.pop()
+        for imported in _imports(root, file):
+            fresh = set(_files(root, file, imported)) - found
+            found |= fresh
+            waiting += sorted(fresh)
+    return sorted(found | {data for package in found if package.name == "__init__.py" for data in _data(package)})
+
+
+def _files(root: Path, file: Path, imported: _Import) -> Iterator[Path]:
+    """The files that one import executes: the packages on the way, the module, and the names that are submodules."""
+    top = imported.module.partition(".")[0]
+    if top != SHARED:
+        _refuse_siblings(root, file, imported, top)
+        return
+    segments = imported.module.split(".")
+    for depth in range(1, len(segments)):
+        yield _init(root, segments[:depth], file, imported)
+    module = _find(root, segments)
+    if module is None:
+        raise PackagingError(
+            f"{_place(root, file, imported)} imports {imported.module}, which is not in {root}; correct the name, or add the module"
+        )
+    yield module
+    for name in imported.names:
+        submodule = _find(root, [*segments, name]) if module.name == "__init__.py" else None
+        if submodule is not None:
+            yield submodule
+
+
+def _find(root: Path, segments: list[str]) -> Path | None:
+    base = root.joinpath(*segments)
+    candidates = (base / "__init__.py", base.with_name(f"{base.name}.py"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def _init(root: Path, segments: list[str], file: Path, imported: _Import) -> Path:
+    init = root.joinpath(*segments, "__init__.py")
+    if not init.is_file():
+        raise PackagingError(
+            f"{_place(root, file, imported)} imports {imported.module}, and {init} is missing; add it, packages are explicit here"
+        )
+    return init
+
+
+def _refuse_siblings(root: Path, file: Path, imported: _Import, top: str) -> None:
+    if top in sys.stdlib_module_names:
+        return
+    # Beside a main.py a module would be found while developing, and missing in the zip.
+    folders = (root,) if file.is_relative_to(root / SHARED) else (root, file.parent)
+    if any((folder / top).is_dir() or (folder / f"{top}.py").is_file() for folder in folders):
+        raise PackagingError(
+            f"{_place(root, file, imported)} imports {imported.module}, which is not deployed; "
+            f"a function may import {SHARED}, the standard library and what requirements.txt names"
+        )
+
+
+def _place(root: Path, file: Path, imported: _Import) -> str:
+    return f"{file.relative_to(root)}:{imported.line}"
+
+
+def _data(init: Path) -> Iterator[Path]:
+    """Files beside a package's modules, and in folders below that are no packages themselves."""
+    for path in init.parent.iterdir():
+        if path.is_file() and path.suffix in DATA:
+            yield path
+        elif path.is_dir() and not (path / "__init__.py").exists():
+            yield from (below for below in path.rglob("*") if below.is_file() and below.suffix in DATA)
+
+
+def _imports(root: Path, file: Path) -> Iterator[_Import]:
+    if file.suffix != ".py":
+        return
+    try:
+        tree = ast.parse(file.read_bytes(), filename=str(file))
+    except SyntaxError as exc:
+        raise PackagingError(
+            f"{file.relative_to(root)}:{exc.lineno} cannot be read as Python: {exc.msg}; correct it"
+        ) from exc
+    for node in _executed(tree):
+        if isinstance(node, ast.Import):
+            yield from (_Import(alias.name, (), node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            names = tuple(alias.name for alias in node.names)
+            yield _Import(_absolute(root, file, node), names, node.lineno)
+
+
+def _absolute(root: Path, file: Path, node: ast.ImportFrom) -> str:
+    """The full name of what a relative import names."""
+    if not node.level:
+        return node.module or ""
+    package = file.relative_to(root).parent.parts
+    base = package[: len(package) - node.level + 1]
+    return ".".join([*base, *([node.module] if node.module else [])])
+
+
+def _executed(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes below, but for the bodies that only a type checker reads."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and _is_type_checking(child.test):
+            for otherwise in child.orelse:
+                yield otherwise
+                yield from _executed(otherwise)
+            continue
+        yield child
+        yield from _executed(child)
+
+
+def _is_type_checking(test: ast.expr) -> bool:
+    return (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING") or (
+        isinstance(test, ast.Attribute) and test.attr == "TYPE_CHECKING"
+    )
