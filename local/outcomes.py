@@ -77,7 +77,7 @@ def _bad_version(facts: Facts) -> Outcome:
 
 def _incident(facts: Facts) -> Outcome:
     shares, entry = _shares(facts, "4"), _rollback_of(facts, "4")
-    by_monitoring = entry is not None and "5xx" in entry.sentence
+    by_monitoring = entry is not None and "5xx" in entry.sentence and "limit" in entry.sentence
     found = entry.sentence if entry else "it was not rolled back"
     return Outcome(
         "v4 is promoted, degrades, and an incident gives its traffic back",

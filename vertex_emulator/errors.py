@@ -7,13 +7,19 @@ from typing import NoReturn
 import grpc
 
 
+DEPLOYED_MODEL_HEADER = "x-vertex-ai-deployed-model-id"
+"""What RawPredict's answers carry; here failures carry it too."""
+
+
 class ApiError(Exception):
     """A request is refused, or an operation fails, with this status."""
 
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+    def __init__(self, code: grpc.StatusCode, message: str, deployed_model: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.deployed_model = deployed_model
+        """Whose failure it is, where a model server failed; sent as trailing metadata, so that a caller can attribute it."""
 
     @property
     def number(self) -> int:

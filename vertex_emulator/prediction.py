@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from google.api import httpbody_pb2
 
-from vertex_emulator.errors import ApiError, missing, precondition
+from vertex_emulator.errors import DEPLOYED_MODEL_HEADER, ApiError, missing, precondition
 from vertex_emulator.fleet import PREFIX
 from vertex_emulator.messages import raw
 from vertex_emulator.names import last_segment
@@ -45,7 +45,7 @@ class Prediction:
         if request.HasField("parameters"):
             document["parameters"] = to_json(request.parameters)
         answer = self._ask(deployment, json.dumps(document).encode(), "application/json", len(request.instances), begun)
-        raise_for(answer)
+        raise_for(answer, deployment.id)
         response = _RESPONSE(
             deployed_model_id=deployment.id,
             model=deployment.model,
@@ -71,10 +71,10 @@ class Prediction:
         deployment = self._route(request.endpoint)
         content_type = request.http_body.content_type or "application/json"
         answer = self._ask(deployment, request.http_body.data, content_type, 1, begun)
-        raise_for(answer)
+        raise_for(answer, deployment.id)
         headers = {
             "x-vertex-ai-endpoint-id": last_segment(deployment.endpoint),
-            "x-vertex-ai-deployed-model-id": deployment.id,
+            DEPLOYED_MODEL_HEADER: deployment.id,
         }
         return httpbody_pb2.HttpBody(content_type=answer.content_type, data=answer.body), headers
 

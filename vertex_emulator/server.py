@@ -28,7 +28,7 @@ from vertex_emulator import methods
 from vertex_emulator.config import Config
 from vertex_emulator.deployments import Deployments
 from vertex_emulator.endpoints import Endpoints
-from vertex_emulator.errors import ApiError
+from vertex_emulator.errors import DEPLOYED_MODEL_HEADER, ApiError
 from vertex_emulator.evaluations import Evaluations
 from vertex_emulator.faults import Faults
 from vertex_emulator.fleet import Fleet
@@ -262,6 +262,8 @@ def _unlocked(handler: Handler, request: Any, context: grpc.ServicerContext) -> 
 
 
 def _abort(context: grpc.ServicerContext, error: ApiError) -> NoReturn:
+    if error.deployed_model:
+        context.set_trailing_metadata(((DEPLOYED_MODEL_HEADER, error.deployed_model),))
     context.abort(error.code, error.message)
     raise AssertionError("unreachable: abort raises")
 

@@ -88,7 +88,7 @@ def _pause(world: World, stored: StoredRollout, reason: str, actor: str) -> Stor
 def _resume(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:
     if stored.rollout.hold is None:
         return stored
-    after = stored.rollout.moved(world.now(), hold=None)
+    after = stored.rollout.moved(world.now(), hold=None, resumed_at=world.now())
     done = _told(world, stored, after, "resume", f"Resumed v{stored.rollout.version}: {reason}", actor)
     publish_due(world, [stored.rollout.id])
     return done

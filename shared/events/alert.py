@@ -200,8 +200,24 @@ def _subject(incident: _Incident) -> Mapping[str, Any]:
 
 
 def _sentence(incident: _Incident) -> str:
+    """The condition with its numbers, as our own sentences have them; Monitoring's summary where it gives no numbers."""
     condition = incident.condition_name or incident.condition.name or incident.policy_name
+    limit = incident.limit or incident.condition.threshold.value
     said = incident.summary or incident.documentation.subject
-    if not said and condition:
-        said = f"{condition}: observed {incident.observed or 'nothing'}, limit {incident.limit or 'unknown'}."
-    return " ".join((said or incident.documentation.content or f"Incident {incident.id}.").split())[:_SENTENCE]
+    if condition and incident.observed and limit and _is_number(incident.observed):
+        said = f"{condition}: observed {_short(incident.observed)}, limit {_short(limit)}"
+    elif not said and condition:
+        said = f"{condition}: observed {incident.observed or 'nothing'}, limit {limit or 'unknown'}"
+    return " ".join((said or incident.documentation.content or f"Incident {incident.id}").split())[:_SENTENCE]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _short(text: str) -> str:
+    return f"{float(text):.4g}" if _is_number(text) else text

@@ -16,12 +16,14 @@ OURS = (CANDIDATE, CHAMPION, PREVIOUS, DEFAULT)
 
 
 def desired_aliases(rollouts: Iterable[Rollout], targets: int) -> dict[str, str]:
-    """Alias to version, from all rollouts of one model. ``champion`` moves when the last target is promoted."""
+    """Alias to version, from all rollouts of one model. ``champion`` moves when the last target is promoted.
+
+    A version is asked for the targets that it was delivered to, at most ``targets``: one that is added to the policy later does not
+    take the alias from the version that was champion before.
+    """
     rollouts = list(rollouts)
     reached = [r for r in rollouts if r.phase in (Phase.WATCHING, Phase.PROMOTED)]
-    everywhere = {
-        r.version for r in reached if len({x.target_index for x in reached if x.version == r.version}) >= targets
-    }
+    everywhere = {r.version for r in reached if _count(reached, r.version) >= min(targets, _count(rollouts, r.version))}
     order = sorted(everywhere, key=lambda v: max(_promoted_at(r) for r in reached if r.version == v), reverse=True)
     wanted = dict(zip((CHAMPION, PREVIOUS), order, strict=False))
     if CHAMPION in wanted:
@@ -30,6 +32,10 @@ def desired_aliases(rollouts: Iterable[Rollout], targets: int) -> dict[str, str]
     if on_trial:
         wanted[CANDIDATE] = max(on_trial, key=lambda r: r.created_at).version
     return wanted
+
+
+def _count(rollouts: Iterable[Rollout], version: str) -> int:
+    return len({r.target_index for r in rollouts if r.version == version})
 
 
 def _promoted_at(rollout: Rollout) -> float:

@@ -2,23 +2,25 @@
 
 A limit is crossed for certain when what was seen would come at most once in a thousand looks if the truth were just at the limit (exact
 binomial for shares and quantiles, normal for means). Seen above the limit but not for certain is inconclusive: it neither advances
-nor rolls back. That bound holds for one look; a later chapter of the project replaces it by one that holds for all looks together.
+nor rolls back. So is whatever a handful of samples shows: one failed request must not take a version back. That bound holds for one look; a later chapter of the project replaces it by one that holds for all looks together.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.policy.schema import Check
+from shared.rollout.evidence import ERROR_RATE
 from shared.rollout.histogram import count_below, count_from, quantile
 from shared.rollout.observed import ArmMinute, Histogram
 from shared.rollout.record import CheckResult, Verdict
 from shared.rollout.tails import binomial_tail, normal_tail
 
 CERTAIN = 0.001
-ERROR_RATE = "error_rate"
+MEANINGFUL = 20
+"""Samples below which nothing is certain: one failed request of one is "certain" beside a limit of 0.1 %, and a mean is not yet normal."""
 
 
 @dataclass(frozen=True)
@@ -61,20 +63,40 @@ def judge_check(check: Check, candidate: ArmMinute, stable: ArmMinute | None) ->
     if not samples:
         return _result(check, Verdict.NO_DATA, f"{check.metric}: no data", samples=0)
     findings = list(_findings(check, candidate, stable))
-    certain = [f for f in findings if f.beyond and f.certain]
-    if certain:
+    beyond = [f for f in findings if f.beyond]
+    certain = [f for f in beyond if f.certain]
+    if certain and samples >= min(check.min_samples, MEANINGFUL):
         return _from_finding(check, Verdict.FAIL, certain[0], samples)
     if samples < check.min_samples:
-        return _result(
-            check, Verdict.INCONCLUSIVE, f"{check.metric}: {samples} of {check.min_samples} samples", samples=samples
-        )
-    beyond = [f for f in findings if f.beyond]
+        few = f"{check.metric}: {samples} of {check.min_samples} samples"
+        if not beyond:
+            return _result(check, Verdict.INCONCLUSIVE, few, samples=samples)
+        found = _from_finding(check, Verdict.INCONCLUSIVE, beyond[0], samples)
+        return replace(found, sentence=f"{few}, of which {found.sentence}")
     if beyond:
         found = _from_finding(check, Verdict.INCONCLUSIVE, beyond[0], samples)
-        return CheckResult(**{**vars(found), "sentence": f"{found.sentence}, which may be chance"})
+        return replace(found, sentence=f"{found.sentence}, which may be chance")
+    unknown = _what_is_unknown(check, candidate, stable)
+    if unknown:
+        return _result(check, Verdict.INCONCLUSIVE, f"{check.metric}: {unknown}", samples=samples)
     if not findings:
         return _result(check, Verdict.PASS, f"{check.metric}: no stable to compare with", samples=samples)
     return _from_finding(check, Verdict.PASS, findings[0], samples)
+
+
+def _what_is_unknown(check: Check, candidate: ArmMinute, stable: ArmMinute | None) -> str:
+    """What the check asks for and nobody can answer yet; not to know it is no pass."""
+    if check.metric != ERROR_RATE and not candidate.values[check.metric].edges and _needs_buckets(check):
+        return "its distribution has no buckets, so only its mean is known"
+    if check.margin and stable is not None and (served := _samples(check, stable)) < check.min_samples:
+        return f"{served} of {check.min_samples} samples of the stable to compare with"
+    return ""
+
+
+def _needs_buckets(check: Check) -> bool:
+    limits = (check.p50_at_most, check.p95_at_most, check.p99_at_most, check.range)
+    beside = bool(check.margin) and check.metric.endswith("_ms")
+    return beside or bool(check.share_above or check.share_below) or any(limit is not None for limit in limits)
 
 
 def _samples(check: Check, arm: ArmMinute) -> int:
@@ -138,7 +160,8 @@ def _share(what: str, x: int, n: int, limit: float, of: str) -> Finding:
 def _of_quantiles(check: Check, values: Histogram) -> Iterator[Finding]:
     for q, limit in ((0.5, check.p50_at_most), (0.95, check.p95_at_most), (0.99, check.p99_at_most)):
         if limit is not None:
-            over, n = count_from(values, limit, itself=False), values.total
+            # No latency is exactly at its limit; of whole numbers many may be, and they are within it.
+            over, n = count_from(values, limit, itself=check.metric.endswith("_ms")), values.total
             certain = binomial_tail(over, n, 1 - q) <= CERTAIN
             detail = f"{over} of {n} above {limit:g}"
             yield Finding(f"{check.metric} p{q * 100:g}", quantile(values, q), limit, certain, detail=detail)
@@ -176,7 +199,9 @@ def _beside_stable(check: Check, values: Histogram, control: Histogram) -> Itera
         limit = margin * p95
         over, n = count_from(values, limit), values.total
         detail = f"{over} of {n} above {margin:g}x the stable's {p95:.4g}"
-        certain = binomial_tail(over, n, 0.05) <= CERTAIN
+        # The stable's P95 is an estimate too: given all slow ones together, the candidate's are binomial if both have the same share.
+        slow = over + count_from(control, p95)
+        certain = binomial_tail(over, slow, n / (n + control.total)) <= CERTAIN
         yield Finding(
             f"{check.metric} p95 beside the stable", quantile(values, 0.95), limit, certain, detail=detail, stable=p95
         )
@@ -184,7 +209,7 @@ def _beside_stable(check: Check, values: Histogram, control: Histogram) -> Itera
     error = math.hypot(_standard_error(values), margin * _standard_error(control))
     detail = f"{values.total} samples, stable {control.mean:.4g}, margin {margin:g}x"
     what = f"{check.metric} mean beside the stable"
-    high, low = control.mean * margin, control.mean / margin
+    low, high = sorted((control.mean / margin, control.mean * margin))
     certain_high = _z_tail(values.mean - high, error) <= CERTAIN
     certain_low = _z_tail(low - values.mean, error) <= CERTAIN
     yield Finding(what, values.mean, high, certain_high, detail=detail, stable=control.mean)
@@ -192,8 +217,9 @@ def _beside_stable(check: Check, values: Histogram, control: Histogram) -> Itera
 
 
 def _standard_error(values: Histogram) -> float:
+    """Of the mean; unbounded for too few values, so that nothing about their mean is certain."""
     n = values.total
-    return math.sqrt(values.deviation / (n - 1) / n) if n > 1 else math.inf
+    return math.sqrt(values.deviation / (n - 1) / n) if n >= MEANINGFUL else math.inf
 
 
 def _z_tail(difference: float, error: float) -> float:

@@ -5,7 +5,8 @@ Ticks and single steps call the same function, so a hint can never make happen w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -39,7 +40,7 @@ class Decision:
 
 
 def judge(policy: Policy, rollout: Rollout, evidence: Evidence | None) -> tuple[CheckResult, ...]:
-    """Every check of the policy on what was gathered."""
+    """Every check of the policy on what was gathered; what a metric said long ago is no data of today's."""
     if evidence is None or evidence.stage_since != rollout.stage_since:
         evidence = None
     control = rollout.stable_id if rollout.phase is Phase.CANARY else ""
@@ -54,14 +55,26 @@ def judge(policy: Policy, rollout: Rollout, evidence: Evidence | None) -> tuple[
             results.append(CheckResult(check.metric, Verdict.PROVIDER_ERROR, sentence, gating=check.gating))
         else:
             stable = evidence.arm(control) if control else None
-            results.append(judge_check(check, evidence.arm(rollout.deployed_id), stable))
+            result = judge_check(check, evidence.arm(rollout.deployed_id), stable)
+            results.append(_if_recent(policy, evidence, result))
     return tuple(results)
+
+
+def _if_recent(policy: Policy, evidence: Evidence, result: CheckResult) -> CheckResult:
+    """Harm stays harm, but what is older than a window neither advances nor waits for more of itself."""
+    heard = evidence.heard_of(result.metric)
+    silent = (evidence.judged_until or heard) - heard
+    if result.verdict not in (Verdict.PASS, Verdict.INCONCLUSIVE) or silent <= policy.rollout.metrics.window:
+        return result
+    sentence = f"{result.metric}: no data since {heard:%H:%M} UTC; until then {result.sentence}"
+    return replace(result, verdict=Verdict.NO_DATA, sentence=sentence)
 
 
 def decide(policy: Policy, rollout: Rollout, evidence: Evidence | None, now: datetime) -> Decision:
     """What to do about a rollout that has traffic; for the other phases there is nothing to judge.
 
-    The order is the order of importance: harm, then a person's word, then the end of the stage, then patience.
+    The order is the order of importance: harm, then a person's word (a pause came after the go-ahead that it stands beside, or it
+    would have been lifted by it), then the end of the stage, then patience.
     """
     if rollout.phase not in (Phase.CANARY, Phase.WATCHING) or rollout.stage_since is None:
         return Decision(Kind.HOLD, rollout.sentence)
@@ -72,22 +85,30 @@ def decide(policy: Policy, rollout: Rollout, evidence: Evidence | None, now: dat
     failed = [c for c in gating if c.verdict is Verdict.FAIL]
     if failed:
         return Decision(Kind.ROLL_BACK, "; ".join(c.sentence for c in failed), checks)
-    if rollout.phase is Phase.WATCHING:
-        return _decide_watch(policy, rollout, checks, now)
-    if rollout.approved:
-        return _forward(policy, rollout, "a person said go on", checks)
     if rollout.hold:
         return Decision(Kind.HOLD, f"paused by {rollout.hold.by}: {rollout.hold.reason}", checks)
+    if rollout.phase is Phase.WATCHING:
+        return _decide_watch(policy, rollout, evidence, checks, now)
+    if rollout.approved:
+        return _forward(policy, rollout, "a person said go on", checks)
     return _decide_stage(policy, rollout, evidence, checks, now)
 
 
-def _decide_watch(policy: Policy, rollout: Rollout, checks: tuple[CheckResult, ...], now: datetime) -> Decision:
+def _decide_watch(
+    policy: Policy, rollout: Rollout, evidence: Evidence | None, checks: tuple[CheckResult, ...], now: datetime
+) -> Decision:
+    """The watch ends when its time is over and nothing speaks against it; silence does not speak for it."""
     ends = rollout.phase_since + policy.rollout.standby.keep
-    if now >= ends:
-        return Decision(
-            Kind.FINISH, f"the watch of {format_duration(policy.rollout.standby.keep)} ended without harm", checks
-        )
-    return Decision(Kind.HOLD, f"watching until {ends:%Y-%m-%d %H:%M} UTC", checks)
+    if now < ends:
+        return Decision(Kind.HOLD, f"watching until {ends:%Y-%m-%d %H:%M} UTC", checks)
+    verdict = worst([c.verdict for c in checks if c.gating])
+    lasted = f"the watch of {format_duration(policy.rollout.standby.keep)}"
+    if verdict is Verdict.PASS:
+        return Decision(Kind.FINISH, f"{lasted} ended without harm", checks)
+    waiting = next(c.sentence for c in checks if c.gating and c.verdict is verdict)
+    return _bear(policy, rollout, evidence, checks, ends, now) or Decision(
+        Kind.HOLD, f"{lasted} is over and cannot be judged: {waiting}", checks
+    )
 
 
 def _decide_stage(
@@ -97,16 +118,14 @@ def _decide_stage(
     assert since is not None  # noqa: S101 (decide has looked)
     stage = policy.rollout.stages[rollout.stage]
     until = evidence.judged_until if evidence and evidence.stage_since == since and evidence.judged_until else since
-    judged = (until if policy.rollout.checks else now) - since
+    judged = (until if any(c.gating for c in checks) else now) - since
     verdict = worst([c.verdict for c in checks if c.gating])
     if verdict is Verdict.PASS and judged >= stage.bake:
         passed = "; ".join(c.sentence for c in checks if c.gating) or "no checks"
         return _forward(policy, rollout, f"{format_duration(stage.bake)} judged without harm: {passed}", checks)
-    patience = _lost_patience(policy, rollout, evidence, verdict, now)
-    if patience:
-        why, rule = patience
-        kind = {"hold": Kind.HOLD, "pause": Kind.PAUSE, "roll_back": Kind.ROLL_BACK}[rule.then]
-        return Decision(kind, why, checks)
+    borne = _bear(policy, rollout, evidence, checks, since, now)
+    if borne:
+        return borne
     waiting = next(
         (c.sentence for c in checks if c.gating and c.verdict is verdict and verdict is not Verdict.PASS), ""
     )
@@ -121,23 +140,44 @@ def _forward(policy: Policy, rollout: Rollout, why: str, checks: tuple[CheckResu
     return Decision(Kind.PROMOTE if following.traffic == 100 else Kind.ADVANCE, why, checks)
 
 
+def _bear(
+    policy: Policy,
+    rollout: Rollout,
+    evidence: Evidence | None,
+    checks: tuple[CheckResult, ...],
+    since: datetime,
+    now: datetime,
+) -> Decision | None:
+    """What follows from a patience that has run out, if one has; one that only holds does not hide another that does more."""
+    lost = list(_lost_patience(policy, rollout, evidence, checks, max(since, rollout.resumed_at or since), now))
+    if not lost:
+        return None
+    why, rule = next((one for one in lost if one[1].then != "hold"), lost[0])
+    kind = {"hold": Kind.HOLD, "pause": Kind.PAUSE, "roll_back": Kind.ROLL_BACK}[rule.then]
+    return Decision(kind, why, checks)
+
+
 def _lost_patience(
-    policy: Policy, rollout: Rollout, evidence: Evidence | None, verdict: Verdict, now: datetime
-) -> tuple[str, Patience] | None:
-    """Which of the three patiences has run out, and the sentence that says so."""
-    spec, since = policy.rollout, rollout.stage_since or now
-    if (
-        evidence
-        and evidence.stage_since == since
-        and evidence.error_since
-        and now - evidence.error_since >= spec.provider_error.after
-    ):
-        waited = format_duration(now - evidence.error_since)
-        return f"metrics could not be read for {waited}: {evidence.error}", spec.provider_error
-    if verdict is Verdict.NO_DATA:
-        heard = max(since, evidence.last_data or since) if evidence and evidence.stage_since == since else since
+    policy: Policy,
+    rollout: Rollout,
+    evidence: Evidence | None,
+    checks: tuple[CheckResult, ...],
+    since: datetime,
+    now: datetime,
+) -> Iterator[tuple[str, Patience]]:
+    """Which of the three patiences have run out, and the sentence that says so."""
+    spec = policy.rollout
+    if evidence and evidence.stage_since != rollout.stage_since:
+        evidence = None
+    gating = [c for c in checks if c.gating]
+    if evidence and evidence.error_since and any(c.verdict is Verdict.PROVIDER_ERROR for c in gating):
+        waited = now - max(since, evidence.error_since)
+        if waited >= spec.provider_error.after:
+            why = f"metrics could not be read for {format_duration(waited)}: {evidence.error}"
+            yield why, spec.provider_error
+    for silent in (c.metric for c in gating if c.verdict is Verdict.NO_DATA):
+        heard = max(since, evidence.heard_of(silent)) if evidence else since
         if now - heard - spec.metrics.lag >= spec.no_data.after:
-            return f"no data from the candidate since {heard:%H:%M} UTC", spec.no_data
+            yield f"no {silent} from the candidate since {heard:%H:%M} UTC", spec.no_data
     if now - since >= spec.deadline.after:
-        return f"the stage has not ended within {format_duration(spec.deadline.after)}", spec.deadline
-    return None
+        yield f"the stage has not ended within {format_duration(spec.deadline.after)}", spec.deadline

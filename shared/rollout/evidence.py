@@ -16,6 +16,9 @@ from shared.policy.schema import Metrics
 from shared.rollout.histogram import merge_histograms
 from shared.rollout.observed import ArmMinute, Minute
 
+ERROR_RATE = "error_rate"
+"""The one metric that is counted, not distributed."""
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -31,12 +34,20 @@ class Evidence:
     """The end of the last minute that was read; everything before it is counted."""
     last_data: datetime | None = None
     """The end of the last minute in which the candidate served anything."""
+    heard: dict[str, datetime] = field(default_factory=dict)
+    """By metric: the end of the last minute that said something of the candidate. Requests may flow while a metric is silent."""
     error_since: datetime | None = None
     error: str = ""
 
     def arm(self, deployed_id: str) -> ArmMinute:
         """All that one arm served in both generations."""
         return merge_arms([g[deployed_id] for g in (self.older, self.newer) if deployed_id in g])
+
+    def heard_of(self, metric: str) -> datetime:
+        """When a metric last said something of the candidate; the beginning of the stage if it never did."""
+        if not self.heard and self.last_data:
+            return self.last_data  # written by the version before, which did not tell metrics apart
+        return self.heard.get(metric, self.stage_since)
 
 
 EVIDENCE = TypeAdapter(Evidence)
@@ -84,15 +95,19 @@ def _add(evidence: Evidence, minute: Minute, candidate: str, policy: Metrics) ->
     begins = minute.at - timedelta(minutes=1)
     older, newer, since = evidence.older, evidence.newer, evidence.newer_since or begins
     if minute.at - since > policy.window:
-        older, newer, since = newer, {}, begins
-    served = minute.arms.get(candidate)
+        older = newer if minute.at - since <= 2 * policy.window else {}
+        newer, since = {}, begins
+    served = minute.arms.get(candidate, ArmMinute())
+    spoke = [ERROR_RATE] if served.requests else []
+    spoke += [metric for metric, values in served.values.items() if values.total]
     return replace(
         evidence,
         older=older,
         newer=_merge_maps(newer, minute.arms),
         newer_since=since,
         judged_until=minute.at,
-        last_data=minute.at if served and (served.requests or served.values) else evidence.last_data,
+        last_data=minute.at if spoke else evidence.last_data,
+        heard=evidence.heard | dict.fromkeys(spoke, minute.at),
         error_since=None,
         error="",
     )

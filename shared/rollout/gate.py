@@ -41,25 +41,32 @@ def judge_gate(
     wanted = policy.gate.metrics
     if not wanted:
         return GateResult(Verdict.PASS, "the policy has no gate")
-    lacking = [m.name for m in wanted if m.name not in (metrics or {})]
-    if lacking:
-        return _without_evaluation(policy, lacking, since, now)
-    checks = tuple(check for metric in wanted for check in _judge_metric(metric, metrics or {}, champion or {}))
+    seen = metrics or {}
+    checks = tuple(c for metric in wanted if metric.name in seen for c in _judge_metric(metric, seen, champion or {}))
     failed = [c for c in checks if c.verdict is Verdict.FAIL]
-    sentence = "; ".join(c.sentence for c in failed or checks)
-    return GateResult(Verdict.FAIL if failed else Verdict.PASS, sentence, checks)
+    if failed:
+        return GateResult(Verdict.FAIL, "; ".join(c.sentence for c in failed), checks)
+    lacking = [m.name for m in wanted if m.name not in seen]
+    if lacking:
+        return _without_evaluation(policy, lacking, since, now, checks)
+    sentence = "; ".join(c.sentence for c in checks) or "no champion to compare with"
+    return GateResult(Verdict.PASS, sentence, checks)
 
 
-def _without_evaluation(policy: Policy, lacking: list[str], since: datetime, now: datetime) -> GateResult:
+def _without_evaluation(
+    policy: Policy, lacking: list[str], since: datetime, now: datetime, checks: tuple[CheckResult, ...]
+) -> GateResult:
     names = ", ".join(lacking)
     if now - since < policy.gate.wait:
         return GateResult(
-            Verdict.NO_DATA, f"waiting for the evaluation of {names} (at most {format_duration(policy.gate.wait)})"
+            Verdict.NO_DATA,
+            f"waiting for the evaluation of {names} (at most {format_duration(policy.gate.wait)})",
+            checks,
         )
     missing = f"no evaluation of {names} came within {format_duration(policy.gate.wait)}"
     if policy.gate.missing == "pass":
-        return GateResult(Verdict.PASS, f"{missing}; the policy lets it pass")
-    return GateResult(Verdict.FAIL, missing)
+        return GateResult(Verdict.PASS, f"{missing}; the policy lets it pass", checks)
+    return GateResult(Verdict.FAIL, missing, checks)
 
 
 def _judge_metric(

@@ -44,7 +44,7 @@ def _buckets(histogram: Histogram) -> Iterator[tuple[float, float, int]]:
 def quantile(histogram: Histogram, q: float) -> float:
     """The value below which the share ``q`` lies; nan without values.
 
-    The open buckets have no width: their one finite edge stands for them.
+    The open buckets have no width: their one finite edge stands for them. Without any edge it is infinite: nothing is known.
     """
     wanted, seen = q * histogram.total, 0.0
     for low, high, count in _buckets(histogram):

@@ -6,6 +6,7 @@ the same call as the split. Everything else about a rollout lives in its record.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -53,7 +54,10 @@ class TrialLabels:
 
 
 def read_labels(labels: Mapping[str, str]) -> TrialLabels:
-    """The trial as the labels have it; an endpoint of somebody else reads as empty."""
+    """The trial as the labels have it; an endpoint of somebody else reads as empty.
+
+    Anybody may edit labels, and a rollback may not stumble over what they wrote: a number that is none reads as absent.
+    """
     lag = labels.get(LAG, "")
     return TrialLabels(
         model=labels.get(MODEL, ""),
@@ -62,7 +66,7 @@ def read_labels(labels: Mapping[str, str]) -> TrialLabels:
         candidate=labels.get(CANDIDATE, ""),
         fallback=labels.get(FALLBACK, ""),
         since=_moment(labels.get(SINCE, "")),
-        lag=timedelta(seconds=int(lag)) if lag.isdigit() else TrialLabels.lag,
+        lag=timedelta(seconds=int(lag)) if _NUMBER.fullmatch(lag) else TrialLabels.lag,
         unnamed=labels.get(UNNAMED, "act"),
         closed=labels.get(CLOSED, ""),
         closed_from=labels.get(CLOSED_FROM, ""),
@@ -70,8 +74,12 @@ def read_labels(labels: Mapping[str, str]) -> TrialLabels:
     )
 
 
+_NUMBER = re.compile(r"[0-9]{1,10}")
+"""Ten digits reach to the year 2286; more would overflow a date."""
+
+
 def _moment(text: str) -> datetime | None:
-    return datetime.fromtimestamp(int(text), UTC) if text.isdigit() else None
+    return datetime.fromtimestamp(int(text), UTC) if _NUMBER.fullmatch(text) else None
 
 
 def _seconds(at: datetime | None) -> str:

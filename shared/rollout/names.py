@@ -25,6 +25,12 @@ def deployed_model_id(rollout: str, attempt: int, draw: int = 0) -> str:
     return str(10**9 + _digest(rollout, str(attempt), str(draw)) % (9 * 10**9))
 
 
+def version_in(rollout: str) -> str:
+    """The version that a rollout's id names; empty for what is no such id."""
+    found = re.search(r"-v([0-9]+)-[0-9a-f]{6}$", rollout)
+    return found[1] if found else ""
+
+
 _ILLEGAL = re.compile(r"[^a-z0-9_-]+")
 LABEL_LENGTH = 63
 
@@ -35,13 +41,13 @@ def label_value(text: str) -> str:
     A value that had to be changed ends in a digest of the original, so two different values never become one label
     (``gs://a/B`` and ``gs-a-b`` stay apart).
     """
-    legal = _ILLEGAL.sub("-", text.lower()).strip("-")
-    if legal == text and len(text) <= LABEL_LENGTH:
+    if len(text) <= LABEL_LENGTH and not _ILLEGAL.search(text):
         return text
+    legal = _ILLEGAL.sub("-", text.lower()).strip("-")
     return f"{legal[: LABEL_LENGTH - 9]}-{_digest(text) % 16**8:08x}".lstrip("-")
 
 
 def label_key(text: str) -> str:
     """``text`` as a label's key; keys begin with a letter."""
     legal = label_value(text)
-    return legal if legal[:1].isalpha() else f"l-{legal}"[:LABEL_LENGTH]
+    return legal if legal[:1].isalpha() else label_value(f"l-{legal}")

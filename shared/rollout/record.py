@@ -160,6 +160,8 @@ class Rollout:
     stop: Stop | None = None
     approved: bool = False
     """A person said: go on now."""
+    resumed_at: datetime | None = None
+    """When a person last resumed it; what had to be borne until then is not held against it again."""
     sentence: str = ""
     """Why it is where it is: the last transition's."""
     sequence: int = 0

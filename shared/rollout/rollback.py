@@ -7,7 +7,7 @@ and chat are down. Each row of the design's table is one ``return`` here and one
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.events.alert import Alert
@@ -84,6 +84,7 @@ def plan_rollback(endpoint: Endpoint | None, alert: Alert, now: datetime) -> Rol
 def _attribute(endpoint: Endpoint, trial: TrialLabels, alert: Alert, now: datetime) -> RollbackPlan:
     named = alert.deployed_model
     on_trial = trial.candidate if endpoint.share(trial.candidate) else ""
+    in_watch = bool(trial.fallback) and endpoint.share(trial.stable) > 0
     if named and named == on_trial:
         return _give_back(endpoint, trial, alert, now)
     if named and named == trial.stable and on_trial:
@@ -93,7 +94,7 @@ def _attribute(endpoint: Endpoint, trial: TrialLabels, alert: Alert, now: dateti
             f"which is not the cause: {alert.sentence}",
             rollout=trial.rollout,
         )
-    if named and named == trial.stable and trial.fallback:
+    if named and named == trial.stable and in_watch:
         return _to_fallback(endpoint, trial, alert, now)
     if named:
         return RollbackPlan(
@@ -109,9 +110,9 @@ def _attribute(endpoint: Endpoint, trial: TrialLabels, alert: Alert, now: dateti
         )
     if on_trial:
         return _give_back(endpoint, trial, alert, now)
-    if trial.fallback:
+    if in_watch:
         return _to_fallback(endpoint, trial, alert, now)
-    if trial.closed_at and alert.started_at and alert.started_at <= trial.closed_at:
+    if _is_answered(trial, alert, now):
         return _record(trial, f"Already rolled back: {alert.sentence}", rollout=trial.closed)
     return RollbackPlan(
         RollbackKind.CALL,
@@ -125,6 +126,18 @@ def _began_before(trial: TrialLabels, alert: Alert) -> bool:
     if alert.source == "analysis" or trial.since is None or alert.started_at is None:
         return False
     return alert.started_at < trial.since + trial.lag
+
+
+def _is_answered(trial: TrialLabels, alert: Alert, now: datetime) -> bool:
+    """Whether an alert that names nobody is about the rollout that was rolled back last.
+
+    What the loser served is measured for the metrics' lag after it lost the traffic, and labels know whole seconds only.
+    An alert that does not say when it began is taken for one that was just noticed.
+    """
+    if trial.closed_at is None:
+        return False
+    began = alert.started_at or now - trial.lag
+    return began <= trial.closed_at + max(trial.lag, timedelta(seconds=1))
 
 
 def _give_back(endpoint: Endpoint, trial: TrialLabels, alert: Alert, now: datetime) -> RollbackPlan:

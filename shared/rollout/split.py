@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 
 def is_valid_split(split: Mapping[str, int]) -> bool:
-    """Whether Vertex AI would take it: empty, or positive whole percents that sum to 100 (Endpoint.traffic_split)."""
+    """Whether Vertex AI would take it: empty, or whole percents that sum to 100 (Endpoint.traffic_split)."""
     return not split or (sum(split.values()) == 100 and all(share >= 0 for share in split.values()))
 
 

@@ -135,8 +135,8 @@ def test_raw_predict_returns_the_body_and_names_the_deployed_model_in_headers(ve
 )
 def test_a_model_servers_error_becomes_a_status(status: int, code: grpc.StatusCode) -> None:
     with pytest.raises(ApiError, match=str(status)) as caught:
-        raise_for(Answer(status, b"no"))
-    assert caught.value.code == code
+        raise_for(Answer(status, b"no"), "1234567890")
+    assert (caught.value.code, caught.value.deployed_model) == (code, "1234567890")
 
 
 def test_a_request_that_the_model_cannot_read_is_an_invalid_argument(vertex: Vertex, serving: str) -> None:

@@ -49,7 +49,7 @@ class ModelServer(Protocol):
         """Stop, and release everything."""
 
 
-def raise_for(answer: Answer) -> None:
+def raise_for(answer: Answer, deployed_model: str) -> None:
     """Map a model server's error to the status with which Vertex AI answers the caller."""
     if answer.is_ok:
         return
@@ -64,4 +64,4 @@ def raise_for(answer: Answer) -> None:
     else:
         code = grpc.StatusCode.INTERNAL
     detail = answer.body[:500].decode(errors="replace")
-    raise ApiError(code, f"The model server answered {answer.status}: {detail}")
+    raise ApiError(code, f"The model server answered {answer.status}: {detail}", deployed_model)
