@@ -6,7 +6,6 @@ from typing import NoReturn
 
 import grpc
 
-
 DEPLOYED_MODEL_HEADER = "x-vertex-ai-deployed-model-id"
 """What RawPredict's answers carry; here failures carry it too."""
 
