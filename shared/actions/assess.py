@@ -23,7 +23,7 @@ from shared.rollout.evidence import Evidence, could_not_look, gather, looked_unt
 from shared.rollout.labels import read_labels
 from shared.rollout.observed import Endpoint, Minute, TargetRef
 from shared.rollout.record import Phase, Rollout
-from shared.rollout.split import canary_split, same_split
+from shared.rollout.steps import has_drifted
 from shared.store.store import StoredRollout
 from shared.wiring import World
 
@@ -213,10 +213,7 @@ def _needs_step(rollout: Rollout, policy: Policy, endpoint: Endpoint | None) -> 
     trial = read_labels(endpoint.labels)
     if trial.rollout != rollout.id or endpoint.find(rollout.deployed_id) is None:
         return True
-    if rollout.phase is Phase.CANARY and not rollout.hold:
-        expected = canary_split(rollout.stable_id, rollout.deployed_id, policy.rollout.stages[rollout.stage].traffic)
-        return not same_split(endpoint.split, expected)
-    return False
+    return not rollout.hold and has_drifted(policy, rollout, endpoint)
 
 
 def _announce_again(world: World, now: datetime) -> None:

@@ -107,6 +107,8 @@ def _promote(world: World, stored: StoredRollout, reason: str, actor: str) -> St
 
 def _abort(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:
     rollout = stored.rollout
+    if rollout.phase is Phase.WATCHING and not rollout.stable_id:
+        raise RefusedError(f"{rollout.id} is the first of its model: nothing else can take its traffic")
     stop = Stop(Phase.ROLLED_BACK, reason, actor, world.now())
     done = _told(
         world,

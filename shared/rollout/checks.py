@@ -1,8 +1,9 @@
 """Judging one check on what was served: pure, and with the numbers in a sentence.
 
-A limit is crossed for certain when what was seen would come at most once in a thousand looks if the truth were just at the limit
-(exact binomial for shares and quantiles, normal for means). Seen beyond the limit but not for certain is inconclusive: it neither
-advances nor rolls back. The thousandth is per look; it says nothing of all looks together.
+A limit is crossed for certain when what was seen would come at most once in a thousand looks if the truth were just at the limit (exact
+binomial for shares and quantiles, normal for means). Seen above the limit but not for certain is inconclusive: it neither advances
+nor rolls back. So is whatever a handful of samples shows: one failed request must not take a version back. That bound holds for one
+look; a later chapter of the project replaces it by one that holds for all looks together.
 """
 
 from __future__ import annotations
