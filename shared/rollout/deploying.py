@@ -1,0 +1,142 @@
+"""A rollout that is being deployed: attempts, their end, and the first share."""
+
+from __future__ import annotations
+
+from shared.policy.units import format_duration
+from shared.rollout.decide import Decision, Kind
+from shared.rollout.labels import read_labels
+from shared.rollout.moving import pause, plan_confirmation, plan_move, plan_operation_end, plan_take_back
+from shared.rollout.names import deployed_model_id
+from shared.rollout.observed import Endpoint, OperationState
+from shared.rollout.record import Phase
+from shared.rollout.split import format_split
+from shared.rollout.step_kinds import (
+    BACK_OFF,
+    VISIBLE_WITHIN,
+    Close,
+    Deploy,
+    Forget,
+    Rebase,
+    Retry,
+    Situation,
+    Step,
+    Wait,
+)
+
+
+def plan_deploying(s: Situation) -> Step:
+    """Until it is ready and has its first share, or failed."""
+    r, endpoint = s.rollout, s.endpoint
+    if endpoint is None:
+        return Close(Phase.FAILED, f"Endpoint {r.target} was deleted while v{r.version} was being deployed")
+    if endpoint.find(r.deployed_id) is None:
+        if r.operation is not None:
+            return _plan_deployment(s)
+        if r.hold:
+            return Wait(f"paused by {r.hold.by}: {r.hold.reason}")
+        return plan_deploy(s, endpoint, r.stable_id, r.stable_version)
+    if r.operation is not None and r.operation.kind == "deploy":
+        return Forget(f"v{r.version} is ready")
+    return plan_confirmation(s, endpoint) or _plan_ready(s, endpoint)
+
+
+def _plan_ready(s: Situation, endpoint: Endpoint) -> Step:
+    r = s.rollout
+    is_stable_there = endpoint.find(r.stable_id) is not None
+    is_ours = r.stop is not None or read_labels(endpoint.labels).rollout == r.id
+    if endpoint.share(r.deployed_id) and is_stable_there and is_ours:
+        return plan_take_back(s, endpoint)
+    other = _plan_other_holder(s, endpoint)
+    if other:
+        return other
+    if r.hold:
+        return plan_operation_end(s) or Wait(f"paused by {r.hold.by}: {r.hold.reason}")
+    if r.stable_id and not is_stable_there:
+        return pause(
+            s,
+            f"the stable (deployed model {r.stable_id}) is no longer deployed; a candidate without it has no way back",
+        )
+    stages = s.policy.rollout.stages
+    stage = 0 if r.stable_id else len(stages) - 1
+    why = f"v{r.version} is ready" if r.stable_id else f"v{r.version} is ready and the first of its model"
+    return plan_move(s, endpoint, stage, Decision(Kind.PROMOTE if stages[stage].traffic == 100 else Kind.ADVANCE, why))
+
+
+def _plan_other_holder(s: Situation, endpoint: Endpoint) -> Step | None:
+    """Ten minutes pass while a model is deployed, and the traffic may have changed hands.
+
+    A rollback in a watch gives it to the fallback, an ``adopt`` names a stable where there was none: whoever holds it now is the
+    stable, and the first share is taken from nobody else. Anything else is drift.
+    """
+    r, trial = s.rollout, read_labels(endpoint.labels)
+    holders = {model for model, share in endpoint.split.items() if share}
+    if trial.rollout == r.id:
+        holders -= {r.deployed_id}
+    if holders == ({r.stable_id} if r.stable_id else set()):
+        return None
+    names = {d.id: f"v{d.version}" for d in endpoint.deployed}
+    found = format_split(endpoint.split, names)
+    heir = endpoint.find(holders.pop()) if len(holders) == 1 else None
+    if heir and heir.id != r.deployed_id and (heir.id == trial.stable or s.policy.rollout.drift == "adopt"):
+        return Rebase(heir.id, heir.version, f"v{heir.version} is the stable for v{r.version} now: {found}")
+    return pause(
+        s, f"the traffic has changed while v{r.version} was being deployed ({found}): give all of it to the stable"
+    )
+
+
+def _plan_deployment(s: Situation) -> Step:
+    """The deployed model is not visible: under way, failed, or lost."""
+    r, op = s.rollout, s.rollout.operation
+    assert op is not None  # noqa: S101 (the caller has looked)
+    waited = s.now - op.intended_at
+    if s.operation and s.operation.done:
+        if s.operation.error:
+            return plan_failed(s, s.operation)
+        if waited > VISIBLE_WITHIN + s.policy.rollout.deploy_within:
+            return Close(Phase.FAILED, f"v{r.version} was deployed and somebody has undeployed it")
+        return Wait(f"v{r.version} was deployed and is not visible yet")
+    if waited < s.policy.rollout.deploy_within:
+        return Wait(f"v{r.version} has been deploying for {format_duration(waited)}")
+    if not op.name:
+        return plan_failed(
+            s, OperationState("", True, "the call that would have deployed it left no trace", retryable=True)
+        )
+    return Close(
+        Phase.FAILED,
+        f"Failed v{r.version}: its deployment did not end within {format_duration(s.policy.rollout.deploy_within)}",
+    )
+
+
+def plan_deploy(s: Situation, endpoint: Endpoint, stable_id: str, stable_version: str) -> Step:
+    """The next attempt, under an id that is derived and not taken."""
+    r = s.rollout
+    early = wait_for_attempt(s)
+    if early:
+        return early
+    draw = 0
+    while endpoint.find(deployed_id := deployed_model_id(r.id, r.attempt, draw)):
+        draw += 1
+    beside = f" beside v{stable_version}" if stable_version else ", the first"
+    attempt = f" (attempt {r.attempt})" if r.attempt > 1 else ""
+    machine = s.policy.machine.type
+    return Deploy(
+        deployed_id, r.attempt, stable_id, stable_version, f"Deploying v{r.version}{beside} on {machine}{attempt}"
+    )
+
+
+def wait_for_attempt(s: Situation) -> Wait | None:
+    """After a failure, or when Vertex AI was busy, the next call has its time."""
+    again = s.rollout.not_before
+    return Wait(f"the next attempt is at {again:%H:%M} UTC: {s.rollout.sentence}") if again and s.now < again else None
+
+
+def plan_failed(s: Situation, operation: OperationState) -> Step:
+    """Again later where that can help, and not for ever."""
+    r = s.rollout
+    if operation.retryable and r.attempt < s.policy.rollout.deploy_attempts:
+        later = s.now + BACK_OFF * 2 ** (r.attempt - 1)
+        return Retry(later, f"Attempt {r.attempt} failed, the next is at {later:%H:%M} UTC: {operation.error}")
+    return Close(
+        Phase.FAILED,
+        f"Failed v{r.version} after {r.attempt} of {s.policy.rollout.deploy_attempts} attempts: {operation.error}",
+    )

@@ -1,0 +1,111 @@
+"""A queued rollout: whose turn it is, the gate, the endpoint, and the first deployment."""
+
+from __future__ import annotations
+
+from shared.policy.units import format_duration
+from shared.rollout.deploying import plan_deploy, plan_failed, wait_for_attempt
+from shared.rollout.labels import TrialLabels, read_labels
+from shared.rollout.names import version_in
+from shared.rollout.observed import Endpoint
+from shared.rollout.record import Phase, Verdict
+from shared.rollout.split import format_split
+from shared.rollout.step_kinds import VISIBLE_WITHIN, Close, CreateEndpoint, Forget, Situation, Step, Supersede, Wait
+
+
+def plan_queued(s: Situation) -> Step:
+    turn = _plan_turn(s)
+    if turn:
+        return turn
+    if s.gate is not None and s.gate.verdict is Verdict.FAIL:
+        return Close(
+            Phase.REJECTED, f"Rejected v{s.rollout.version} by the gate: {s.gate.sentence}", checks=s.gate.checks
+        )
+    if s.gate is not None and s.gate.verdict is Verdict.NO_DATA:
+        return Wait(s.gate.sentence)
+    if s.rollout.hold:
+        return Wait(f"paused by {s.rollout.hold.by}: {s.rollout.hold.reason}")
+    if s.endpoint is None:
+        return _plan_endpoint(s)
+    if s.busy and s.busy != s.rollout.id:
+        return _plan_behind(s)
+    return _plan_start(s, s.endpoint)
+
+
+def _plan_behind(s: Situation) -> Step:
+    """Another trial is on the endpoint: the policy says what a newer version does."""
+    r = s.rollout
+    if s.policy.rollout.supersede == "replace" and _number(r.version) > _number(version_in(s.busy)):
+        return Supersede(s.busy, f"v{r.version} is newer")
+    if s.policy.rollout.supersede == "reject":
+        return Close(
+            Phase.REJECTED, f"Rejected v{r.version}: {s.busy} is on trial, and the policy rejects what comes meanwhile"
+        )
+    return Wait(f"waits for the trial {s.busy}")
+
+
+def _plan_turn(s: Situation) -> Step | None:
+    """Targets in order, stopped by the first failure; and one trial per endpoint."""
+    before = s.before
+    if before is not None and before.phase is not Phase.PROMOTED:
+        if before.phase.is_open:
+            return Wait(f"waits for target {before.target}, which is {before.phase}")
+        return Close(
+            Phase.REJECTED,
+            f"Stopped v{s.rollout.version}: on target {before.target} it was {before.phase}: {before.sentence}",
+        )
+    trial = read_labels(s.endpoint.labels) if s.endpoint else TrialLabels()
+    stable = s.endpoint.find(trial.stable) if s.endpoint else None
+    if stable and stable.model == s.rollout.model and _number(stable.version) > _number(s.rollout.version):
+        return Close(
+            Phase.SUPERSEDED, f"Superseded v{s.rollout.version}: v{stable.version} is newer and has the traffic"
+        )
+    return None
+
+
+def _plan_endpoint(s: Situation) -> Step:
+    ref, op = s.rollout.target, s.rollout.operation
+    if ref.endpoint.isdigit():
+        return Close(
+            Phase.FAILED, f"Endpoint {ref} does not exist, and only Vertex AI can give an endpoint a number for its id"
+        )
+    if op is None:
+        return wait_for_attempt(s) or CreateEndpoint(f"Creating endpoint {ref}")
+    waited = s.now - op.intended_at
+    if s.operation and s.operation.done and s.operation.error:
+        return plan_failed(s, s.operation)
+    if not op.name and waited >= VISIBLE_WITHIN:
+        return Forget("the call that would have created the endpoint left no trace")
+    if waited >= s.policy.rollout.deploy_within:
+        return Close(
+            Phase.FAILED,
+            f"Failed v{s.rollout.version}: endpoint {ref} was not there within {format_duration(s.policy.rollout.deploy_within)}",
+        )
+    return Wait(f"endpoint {ref} is being created")
+
+
+def _plan_start(s: Situation, endpoint: Endpoint) -> Step:
+    """Who is the stable, whether there is room, and the first deployment."""
+    r, op = s.rollout, s.rollout.operation
+    if op is not None and op.kind == "create_endpoint":
+        return Forget(f"endpoint {r.target} is there")
+    trial = read_labels(endpoint.labels)
+    if trial.model and trial.model != r.model:
+        return Close(
+            Phase.REJECTED, f"Refused v{r.version}: endpoint {r.target} belongs to the policy of {trial.model}"
+        )
+    holders = [model for model, share in endpoint.split.items() if share]
+    if len(holders) > 1:
+        return Close(
+            Phase.REJECTED,
+            f"Refused v{r.version}: several models hold traffic on {r.target} ({format_split(endpoint.split)})",
+        )
+    if holders and not trial.is_ours:
+        return Wait(f"endpoint {r.target} lived before this policy: `rollouts adopt {r.model}` brings it under it")
+    stable = endpoint.find(holders[0]) if holders else None
+    if stable and stable.model == r.model and stable.version == r.version:
+        return Close(Phase.REJECTED, f"Refused v{r.version}: it has the traffic already")
+    return plan_deploy(s, endpoint, stable.id if stable else "", stable.version if stable else "")
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isdigit() else 0

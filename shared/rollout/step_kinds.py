@@ -1,0 +1,173 @@
+"""The steps that a rollout can take, and all that the choice between them depends on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.policy.schema import Policy
+from shared.rollout.capacity import ReplicaChange
+from shared.rollout.decide import Decision, Kind
+from shared.rollout.gate import GateResult
+from shared.rollout.labels import TrialLabels
+from shared.rollout.observed import Endpoint, OperationState
+from shared.rollout.record import CheckResult, Phase, Rollout
+
+BACK_OFF = timedelta(minutes=5)
+"""Before the second deployment attempt; doubles with each."""
+BUSY_BACK_OFF = timedelta(minutes=2)
+"""Before what was put off for want of request quota is asked for again; no attempt is counted."""
+VISIBLE_WITHIN = timedelta(minutes=10)
+"""How long a deployed model may stay invisible after its operation is done."""
+REPLICAS_WITHIN = timedelta(minutes=20)
+"""How long replicas that were asked for are waited for before a person is told."""
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing to do now."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
+class CreateEndpoint:
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Deploy:
+    """Start the deployment with an empty split: a split sent now would overwrite the endpoint's at its end, ten minutes later."""
+
+    deployed_id: str
+    attempt: int
+    stable_id: str
+    stable_version: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class SetReplicas:
+    change: ReplicaChange
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Retry:
+    """The operation failed; another attempt later."""
+
+    not_before: datetime
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Forget:
+    """The recorded operation is over."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Rebase:
+    """The traffic has another holder than when the deployment began: it is the stable from now on."""
+
+    stable_id: str
+    stable_version: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Move:
+    """Write traffic and labels in one guarded call."""
+
+    split: dict[str, int]
+    labels: TrialLabels
+    stage: int
+    phase: Phase
+    decision: Kind
+    sentence: str
+    checks: tuple[CheckResult, ...] = ()
+
+
+@dataclass(frozen=True)
+class Confirm:
+    """The traffic already is where an interrupted step wanted it; only the record is behind."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Lower:
+    """Reassert: give the candidate less, never more."""
+
+    split: dict[str, int]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Pause:
+    reason: str
+    by: str = "policy"
+
+
+@dataclass(frozen=True)
+class AskRollback:
+    """Publish to ``alert-fired``: there is exactly one way to roll back."""
+
+    sentence: str
+    checks: tuple[CheckResult, ...] = ()
+
+
+@dataclass(frozen=True)
+class Supersede:
+    """Ask the trial that is in the way to stop; it gives its traffic back by itself."""
+
+    other: str
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Close:
+    """The rollout ends here; ``release`` removes its labels from the endpoint first."""
+
+    phase: Phase
+    sentence: str
+    release: bool = False
+    checks: tuple[CheckResult, ...] = ()
+
+
+Step = (
+    Wait
+    | CreateEndpoint
+    | Deploy
+    | SetReplicas
+    | Retry
+    | Forget
+    | Rebase
+    | Move
+    | Confirm
+    | Lower
+    | Pause
+    | AskRollback
+    | Supersede
+    | Close
+)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """All that the next step depends on."""
+
+    policy: Policy
+    rollout: Rollout
+    endpoint: Endpoint | None
+    decision: Decision
+    now: datetime
+    operation: OperationState | None = None
+    """The recorded operation as read now; None where there is none or its name was lost."""
+    gate: GateResult | None = None
+    """Only for a queued rollout."""
+    before: Rollout | None = None
+    """The rollout of the same version on the target before this one."""
+    busy: str = ""
+    """The rollout whose trial occupies the endpoint; at most one does."""
