@@ -22,7 +22,7 @@ from google.api_core import exceptions
 
 from local.tally import Result
 from shared import clock
-from shared.vertex import lean
+from shared.gapic import lean
 
 PREFIX = "custom.googleapis.com/vertex_rollouts/"
 NAMESPACE = "vertex-rollouts"

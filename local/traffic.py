@@ -20,7 +20,7 @@ from google.protobuf import struct_pb2
 
 from local.images import image
 from local.tally import OK, Result, Tally, VersionSnapshot
-from shared.vertex import lean
+from shared.gapic import lean
 
 DEPLOYED_MODEL_METADATA = "x-vertex-ai-deployed-model-id"
 """Trailing metadata that attributes a failed call, named like the header of RawPredict."""

@@ -40,5 +40,13 @@ class RefusedError(PermanentError):
     """The request was understood and refused, with the reason of whoever refused it."""
 
 
+class NotFoundError(PermanentError):
+    """What the request names does not exist (NOT_FOUND)."""
+
+
+class AlreadyExistsError(RefusedError):
+    """What should be created is there already (ALREADY_EXISTS)."""
+
+
 class StaleEventError(RolloutsError):
     """The event is older than what it could still decide."""

@@ -13,7 +13,7 @@ from shared import log
 from shared.actions.alerting import ask_rollback
 from shared.actions.policies import target_of
 from shared.actions.record import Severity, Slot, Telling, publish_due, record_transition
-from shared.errors import BusyError, ConflictError, PermanentError, RefusedError
+from shared.errors import AlreadyExistsError, BusyError, ConflictError, PermanentError, RefusedError
 from shared.rollout import steps
 from shared.rollout.labels import MODEL, write_labels
 from shared.rollout.names import label_value
@@ -53,6 +53,12 @@ def _(step: steps.Wait, world: World, stored: StoredRollout, situation: steps.Si
 @_apply.register
 def _(step: steps.Forget, world: World, stored: StoredRollout, situation: steps.Situation, event: str) -> StoredRollout:
     return world.store.transition(stored, stored.rollout.moved(world.now(), operation=None, shift=None))
+
+
+@_apply.register
+def _(step: steps.Rebase, world: World, stored: StoredRollout, situation: steps.Situation, event: str) -> StoredRollout:
+    after = stored.rollout.moved(world.now(), stable_id=step.stable_id, stable_version=step.stable_version, shift=None)
+    return record_transition(world, stored, after, Telling("note", step.sentence, event=event, actor=ACTOR))
 
 
 @_apply.register
@@ -128,7 +134,6 @@ def _intend(world: World, stored: StoredRollout, op: Operation, sentence: str, e
 
 def _start(world: World, stored: StoredRollout, call: Callable[[], str]) -> StoredRollout:
     """The call, and its name into the record. What is known not to have happened is not waited out."""
-    from shared.vertex.errors import AlreadyExistsError
 
     op = stored.rollout.operation
     assert op is not None  # noqa: S101 (just recorded)
@@ -223,7 +228,6 @@ def _confirm(world: World, stored: StoredRollout, event: str) -> StoredRollout:
         phase_since=shift.intended_at if shift.phase != rollout.phase else rollout.phase_since,
         shift=None,
         approved=False,
-        hold=None,
         aliases_due=rollout.aliases_due or shift.phase is Phase.WATCHING,
     )
     telling = Telling(

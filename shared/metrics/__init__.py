@@ -3,6 +3,6 @@
 Importing this package prepares the lean import of its client; nothing of Google's is loaded by it.
 """
 
-from shared.vertex.lean import MONITORING, import_leanly
+from shared.gapic.lean import MONITORING, import_leanly
 
 import_leanly(MONITORING)

@@ -19,12 +19,12 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from shared.channels import monitoring_client
-from shared.errors import RolloutsError, TransientError
+from shared.errors import NotFoundError, RolloutsError, TransientError
+from shared.gapic import patience
+from shared.gapic.errors import translated
+from shared.gapic.values import raw_pages
 from shared.metrics.distribution import histogram, single
 from shared.rollout.observed import ArmMinute, Histogram, Minute
-from shared.vertex import patience
-from shared.vertex.errors import NotFoundError, translated
-from shared.vertex.values import raw_pages
 
 LATENCY = "latency_ms"
 BUILT_IN = frozenset({"error_rate", LATENCY})

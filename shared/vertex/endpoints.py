@@ -19,13 +19,14 @@ from google.cloud.aiplatform_v1.types import io as io_types
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from shared.channels import vertex_clients
-from shared.errors import ConflictError, RefusedError
+from shared.errors import ConflictError, NotFoundError, RefusedError
+from shared.gapic import patience
+from shared.gapic.errors import translated
+from shared.gapic.values import moment, raw, raw_pages
 from shared.policy.schema import Machine, Target
 from shared.rollout.observed import DeployedModel, Endpoint, OperationState, TargetRef
-from shared.vertex import full_names, patience
-from shared.vertex.errors import NotFoundError, translated
+from shared.vertex import full_names
 from shared.vertex.operations import read_operation, started
-from shared.vertex.values import moment, raw, raw_pages
 
 _UTILISATION = "aiplatform.googleapis.com/prediction/online/"
 _PAGE = 100

@@ -21,9 +21,11 @@ from google.cloud.aiplatform_v1.types.job_state import JobState
 from google.cloud.aiplatform_v1.types.pipeline_state import PipelineState
 
 from shared.channels import vertex_clients
-from shared.vertex import full_names, patience
-from shared.vertex.errors import NotFoundError, translated
-from shared.vertex.values import moment, numbers, plain, raw, raw_pages
+from shared.errors import NotFoundError
+from shared.gapic import patience
+from shared.gapic.errors import translated
+from shared.gapic.values import moment, numbers, plain, raw, raw_pages
+from shared.vertex import full_names
 
 LONGEST_RUN = timedelta(days=30)
 """Jobs can be filtered by their beginning but not by their end: one that took longer than this is not found."""

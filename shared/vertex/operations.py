@@ -14,9 +14,11 @@ from google.cloud.aiplatform_v1.types import endpoint_service, model_service
 from google.rpc import code_pb2
 
 from shared.channels import PerRegion
+from shared.errors import NotFoundError
+from shared.gapic import patience
+from shared.gapic.errors import translated
 from shared.rollout.observed import OperationState
-from shared.vertex import full_names, patience
-from shared.vertex.errors import NotFoundError, translated
+from shared.vertex import full_names
 
 _MAY_PASS = {
     code_pb2.RESOURCE_EXHAUSTED,

@@ -19,12 +19,14 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.struct_pb2 import Value
 
 from shared.channels import vertex_clients
+from shared.errors import NotFoundError
+from shared.gapic import patience
+from shared.gapic.errors import translated
+from shared.gapic.values import moment, numbers, plain, raw, raw_pages
 from shared.policy.schema import Container
 from shared.rollout.observed import ModelVersion, OperationState
-from shared.vertex import full_names, patience
-from shared.vertex.errors import NotFoundError, translated
+from shared.vertex import full_names
 from shared.vertex.operations import read_operation, started
-from shared.vertex.values import moment, numbers, plain, raw, raw_pages
 
 DEFAULT_ALIAS = "default"
 METRICS_SCHEMA = "gs://google-cloud-aiplatform/schema/modelevaluation/classification_metrics_1.0.0.yaml"

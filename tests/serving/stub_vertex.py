@@ -10,7 +10,7 @@ from typing import Any
 import grpc
 from google.protobuf import empty_pb2
 
-from shared.vertex import lean
+from shared.gapic import lean
 
 lean.import_leanly(lean.VERTEX)
 lean.import_leanly(lean.MONITORING)

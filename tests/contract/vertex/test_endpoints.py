@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from shared.errors import ConflictError, RefusedError, TransientError
+from shared.errors import ConflictError, NotFoundError, RefusedError, TransientError
 from shared.policy.schema import Machine, Target
 from shared.rollout.observed import Endpoint, TargetRef
 from shared.vertex.endpoints import DeploySpec
-from shared.vertex.errors import NotFoundError
 from tests.contract.vertex.local_vertex import PROJECT, REGION, LocalVertex
 from tests.contract.vertex.test_registry import second, upload
 

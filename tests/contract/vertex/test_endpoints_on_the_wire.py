@@ -12,11 +12,10 @@ from google.cloud.aiplatform_v1.types import machine_resources as m
 from google.longrunning import operations_pb2
 from google.rpc import code_pb2
 
-from shared.errors import ConflictError, RefusedError, TransientError
+from shared.errors import AlreadyExistsError, ConflictError, RefusedError, TransientError
 from shared.policy.schema import Machine, Target
 from shared.rollout.observed import DeployedModel, Endpoint, TargetRef
 from shared.vertex.endpoints import DeploySpec, Endpoints
-from shared.vertex.errors import AlreadyExistsError
 from tests.contract.vertex.wire import Wire
 
 REF = TargetRef("my-project", "us-central1", "serving")

@@ -5,8 +5,16 @@ from google.api_core import exceptions as google_errors
 from google.auth.exceptions import DefaultCredentialsError, RefreshError
 from grpc import StatusCode
 
-from shared.errors import BusyError, ConflictError, RefusedError, RolloutsError, TransientError
-from shared.vertex.errors import AlreadyExistsError, NotFoundError, translated
+from shared.errors import (
+    AlreadyExistsError,
+    BusyError,
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+    RolloutsError,
+    TransientError,
+)
+from shared.gapic.errors import translated
 
 
 def raised(error: Exception) -> RolloutsError:

@@ -5,10 +5,9 @@ from dataclasses import replace
 import grpc
 import pytest
 
-from shared.errors import TransientError
+from shared.errors import AlreadyExistsError, NotFoundError, TransientError
 from shared.policy.schema import Container
 from shared.rollout.observed import ModelVersion
-from shared.vertex.errors import AlreadyExistsError, NotFoundError
 from shared.vertex.registry import UploadSpec
 from tests.contract.vertex.local_vertex import PROJECT, REGION, LocalVertex
 

@@ -1,4 +1,4 @@
-"""What Vertex AI says when it does not do something, in the words of ``shared.errors``.
+"""What a Google service says when it does not do something, in the words of ``shared.errors``.
 
 The status code decides, never the text: most of the texts are undocumented. The one exception is FAILED_PRECONDITION that speaks of an
 etag; other services of Vertex AI answer a stale etag with ABORTED, and which one an endpoint answers is not documented.
@@ -13,16 +13,15 @@ from contextlib import contextmanager
 from google.api_core import exceptions as google_errors
 from google.auth.exceptions import GoogleAuthError
 
-from shared.errors import BusyError, ConflictError, PermanentError, RefusedError, RolloutsError, TransientError
-
-
-class NotFoundError(PermanentError):
-    """What the request names does not exist (NOT_FOUND)."""
-
-
-class AlreadyExistsError(RefusedError):
-    """What should be created is there already (ALREADY_EXISTS)."""
-
+from shared.errors import (
+    AlreadyExistsError,
+    BusyError,
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+    RolloutsError,
+    TransientError,
+)
 
 _BY_STATUS: tuple[tuple[type[google_errors.GoogleAPICallError], type[RolloutsError]], ...] = (
     # Subclasses stand before their bases: in api_core RESOURCE_EXHAUSTED is a client's error, UNIMPLEMENTED a server's.
