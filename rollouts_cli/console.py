@@ -7,17 +7,24 @@ are never wrapped, so that what is piped into another program is what was writte
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
+from shared.errors import RolloutsError, TransientError
 from shared.policy.problems import Problem
 
 Part = str | tuple[str, str]
 """A piece of a line; it may come with its style."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")]
 
 
 def say(*parts: Part) -> None:
@@ -51,6 +58,32 @@ def complain_of(problems: Iterable[Problem]) -> None:
 def problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     """Problems for programs."""
     return [asdict(problem) for problem in problems]
+
+
+@contextmanager
+def reported(as_json: bool) -> Iterator[None]:
+    """Errors raised inside as one sentence and an exit code: 1 for what needs a change, 2 for what may succeed later."""
+    try:
+        yield
+    except RolloutsError as error:
+        if as_json:
+            say_json({"error": str(error)})
+        else:
+            complain(("error: ", "bold red"), printable(str(error)))
+        raise typer.Exit(2 if isinstance(error, TransientError) else 1) from None
+
+
+def width() -> int | None:
+    """How many columns there are: COLUMNS, or the terminal's; None for a pipe, where nothing is cut or wrapped."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdigit() and int(given):
+        return max(int(given), 40)
+    return _console().width if sys.stdout.isatty() else None
+
+
+def printable(text: str) -> str:
+    """The text on one line and without control characters: what others wrote must not command this terminal."""
+    return "".join(c if c.isprintable() else " " for c in text)
 
 
 def _console(stderr: bool = False) -> Console:

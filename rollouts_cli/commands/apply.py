@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rollouts_cli.author import author_or_refuse
-from rollouts_cli.commands.validate import AsJson, Paths
-from rollouts_cli.console import complain, complain_of, problems_json, say, say_json
+from rollouts_cli.commands.validate import Paths
+from rollouts_cli.console import AsJson, complain, complain_of, problems_json, say, say_json
 from shared import clock
 from shared.errors import RolloutsError
 from shared.policy.loading import LoadedPolicy, load_policies

@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
-from rollouts_cli.console import complain_of, problems_json, say, say_json
+from rollouts_cli.console import AsJson, complain_of, problems_json, say, say_json
 from shared.policy.loading import load_policies
 from shared.policy.problems import PolicyError
 
 Paths = Annotated[list[Path], typer.Argument(help="Policy files, or directories of them.", show_default=False)]
-AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on standard output.")]
 
 
 def validate(paths: Paths, as_json: AsJson = False) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.cli.recorded import CLOCK, fill
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -39,5 +41,16 @@ def rollouts(tmp_path: Path) -> Rollouts:
             check=False,
         )
         return Ran(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def morning(rollouts: Rollouts, tmp_path: Path) -> Rollouts:
+    """The same with the store of ``recorded``, at its fixed present."""
+    fill(tmp_path / "store.db")
+
+    def run(*arguments: str | Path, **environment: str) -> Ran:
+        return rollouts(*arguments, **CLOCK, **environment)
 
     return run

@@ -1,0 +1,73 @@
+"""``rollouts pause``, ``resume``, ``abort`` and ``promote``: what a person may tell a rollout.
+
+They go to the function ``receive_command`` and not to the store, since it knows who is calling and what they may do.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from rollouts_cli.command_call import checked_url, send_command
+from rollouts_cli.commands.get import RolloutId
+from rollouts_cli.console import AsJson, printable, reported, say, say_json
+from rollouts_cli.id_token import token_or_refuse
+
+Url = Annotated[
+    str | None, typer.Option(envvar="ROLLOUTS_COMMAND_URL", help="Address of the function receive_command.")
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        envvar="ROLLOUTS_ID_TOKEN",
+        help="Your ID token; by default what `gcloud auth print-identity-token` prints. Better set than given: others on this "
+        "machine see a command's arguments.",
+    ),
+]
+Reason = Annotated[str, typer.Option(help="Why; it is kept in the ledger and told to everyone.")]
+
+
+def pause(
+    rollout: RolloutId, reason: Reason = "", url: Url = None, token: Token = None, as_json: AsJson = False
+) -> None:
+    """Let a rollout stay where it is until it is resumed. Harm still rolls it back."""
+    _tell("pause", rollout, reason, url, token, as_json)
+
+
+def resume(
+    rollout: RolloutId, reason: Reason = "", url: Url = None, token: Token = None, as_json: AsJson = False
+) -> None:
+    """Let a paused rollout go on."""
+    _tell("resume", rollout, reason, url, token, as_json)
+
+
+def abort(
+    rollout: RolloutId, reason: Reason = "", url: Url = None, token: Token = None, as_json: AsJson = False
+) -> None:
+    """End a rollout: its traffic goes back at once, and it is closed as rolled back."""
+    _tell("abort", rollout, reason, url, token, as_json)
+
+
+def promote(
+    rollout: RolloutId, reason: Reason = "", url: Url = None, token: Token = None, as_json: AsJson = False
+) -> None:
+    """Take a canary to its next stage now, without waiting for its bake time. Harm still rolls it back."""
+    _tell("promote", rollout, reason, url, token, as_json)
+
+
+def call(url: str | None, token: str | None, command: dict[str, str], look: str) -> dict[str, Any]:
+    """Send a command under the caller's name; the function's answer."""
+    address = checked_url(url)
+    return send_command(address, token_or_refuse(token), command, look)
+
+
+def _tell(command: str, rollout: str, reason: str, url: str | None, token: str | None, as_json: bool) -> None:
+    with reported(as_json):
+        body = {"command": command, "rollout": rollout, "reason": reason}
+        answer = call(url, token, body, f"`rollouts get {rollout}`")
+    if as_json:
+        say_json(answer)
+        return
+    phase = str(answer.get("phase", "")).replace("_", " ")
+    say((f"{rollout}: ", "bold"), printable(str(answer.get("sentence", ""))), (f" ({phase})", "dim"))
