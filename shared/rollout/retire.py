@@ -13,11 +13,15 @@ from shared.policy.schema import Policy
 from shared.policy.units import format_duration
 from shared.rollout.capacity import ReplicaChange
 from shared.rollout.labels import read_labels
+from shared.rollout.names import deployed_model_id
 from shared.rollout.observed import DeployedModel, Endpoint
 from shared.rollout.record import Phase, Rollout
 
 GRACE = timedelta(minutes=10)
 """How long a rolled-back candidate stays deployed: its logs and replicas are what people look at first."""
+
+DRAWS = 3
+"""How many ids per attempt are known again; a second draw is rare."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +62,20 @@ def plan_retirement(policy: Policy, endpoint: Endpoint, rollouts: Sequence[Rollo
 def _plan_unneeded(
     endpoint: Endpoint, deployed: DeployedModel, owner: Rollout | None, rollouts: Sequence[Rollout], now: datetime
 ) -> list[Retirement]:
-    if owner and owner.phase.is_open and owner.phase is not Phase.WATCHING:
+    if owner and owner.phase.is_open:
+        return []  # of a watch too: its record is behind the endpoint, and says soon how it ended
+    if any(r.phase.is_trial and r.stable_id == deployed.id for r in rollouts):
         return []
-    former = next((r for r in rollouts if r.stable_id == deployed.id and not r.phase.is_open), None)
+    if owner is None:
+        lost = next((r for r in rollouts if deployed.id in _earlier_attempts(r)), None)
+        if lost:
+            why = f"an earlier attempt of {lost.id} left it, and no rollout owns it"
+            return [Undeploy(deployed.id, f"Undeployed v{deployed.version} from {endpoint.ref}: {why}")]
+    former = next((r for r in rollouts if r.stable_id == deployed.id and r.phase is Phase.PROMOTED), None)
     if owner is None and former is None:
         return []
     since = max([r.phase_since for r in (owner, former) if r is not None])
     if owner and owner.phase in (Phase.ROLLED_BACK, Phase.FAILED) and now - since < GRACE:
-        return []
-    if any(r.phase.is_trial and r.stable_id == deployed.id for r in rollouts):
         return []
     why = (
         f"it was {owner.phase.replace('_', ' ')}"
@@ -76,16 +85,25 @@ def _plan_unneeded(
     return [Undeploy(deployed.id, f"Undeployed v{deployed.version} from {endpoint.ref}: {why} and nothing needs it")]
 
 
+def _earlier_attempts(rollout: Rollout) -> set[str]:
+    """The ids under which it was to be deployed before; a deployment that was given up may still have ended well."""
+    attempts = range(1, rollout.attempt + 1)
+    return {deployed_model_id(rollout.id, attempt, draw) for attempt in attempts for draw in range(DRAWS)}
+
+
 def _plan_size(
     policy: Policy, deployed: DeployedModel, fallback: str, rollouts: Sequence[Rollout], now: datetime
 ) -> list[Retirement]:
     """Minimum replicas back to what they were, once the time in which a rollback must find full strength is over."""
     standby = policy.rollout.standby
-    ended = max((r.phase_since for r in rollouts if deployed.id in (r.deployed_id, r.stable_id)), default=now)
+    concerned = [r for r in rollouts if deployed.id in (r.deployed_id, r.stable_id)]
+    if any(r.phase.is_trial for r in concerned):
+        return []  # the next trial has its own wishes
+    ended = max((r.phase_since for r in concerned), default=now)
     if now - ended < standby.hold:
         return []
     usual = policy.machine.replicas.min
-    wanted = min(standby.replicas, usual) if deployed.id == fallback else usual
+    wanted = standby.replicas if deployed.id == fallback else usual
     if deployed.min_replicas <= wanted or not any(deployed.id in r.pinned for r in rollouts):
         return []
     why = f"back to {wanted} replicas at least, {format_duration(standby.hold)} after the last change of traffic"

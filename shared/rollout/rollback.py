@@ -151,10 +151,11 @@ def _to_fallback(endpoint: Endpoint, trial: TrialLabels, alert: Alert, now: date
 def _move(
     endpoint: Endpoint, trial: TrialLabels, alert: Alert, now: datetime, kind: RollbackKind, loser: str, heir: str
 ) -> RollbackPlan:
-    if endpoint.find(heir) is None:
+    if endpoint.find(heir) is None or heir == loser:
+        why = f"{heir or 'its stable'} is no longer deployed" if heir != loser else "the labels name nobody else"
         return RollbackPlan(
             RollbackKind.CALL,
-            f"{_name(endpoint, loser)} has to give its traffic back and {heir or 'its stable'} is no longer deployed: {alert.sentence}",
+            f"{_name(endpoint, loser)} has to give its traffic back and {why}: {alert.sentence}",
             rollout=trial.rollout,
         )
     split = give_to(endpoint.split, loser, heir)
