@@ -1,0 +1,328 @@
+"""The functions in the real Functions Framework, with the real adapters, against local servers whose clock the test moves.
+
+Nothing runs between events: a test wakes a function with the push that Pub/Sub would post, looks at what was published and at what
+Vertex AI has, and wakes the next.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.cloud.aiplatform_v1.services.endpoint_service.client import EndpointServiceClient
+from google.cloud.aiplatform_v1.services.endpoint_service.transports.grpc import EndpointServiceGrpcTransport
+from google.cloud.aiplatform_v1.services.model_service.client import ModelServiceClient
+from google.cloud.aiplatform_v1.services.model_service.transports.grpc import ModelServiceGrpcTransport
+
+from local.cloud import ROUTES
+from local.function_loader import FunctionLoader
+from local.host import discover
+from local.pubsub import PubsubServer
+from local.pubsub.clients import subscriber_at
+from local.pubsub.message import Message, push_body
+from local.pubsub.wiring import wire
+from local.sinks import LogSinks
+from shared import topics
+from shared.events.schedule import Tick, tick_message
+from shared.policy.schema import Policy
+from shared.rollout.observed import Endpoint, ModelVersion, TargetRef
+from shared.rollout.record import LedgerEntry, Rollout
+from shared.wiring import World, world
+from tests.functional.functions.policies import ENDPOINT, MODEL
+from vertex_emulator.config import Config
+from vertex_emulator.metrics import Resource
+from vertex_emulator.monitoring.server import Monitoring
+from vertex_emulator.server import Emulator
+
+PROJECT, NUMBER, REGION = "local-project", "123456789012", "us-central1"
+PARENT = f"projects/{PROJECT}/locations/{REGION}"
+FUNCTIONS = Path(__file__).parents[3] / "functions"
+ONLINE = "aiplatform.googleapis.com/prediction/online/"
+BEGIN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+ROUNDS = 30
+"""How often ``settle`` looks for further messages; a chain that is longer does not end by itself."""
+WRITES = frozenset(
+    {
+        "CreateEndpoint",
+        "UpdateEndpoint",
+        "DeployModel",
+        "MutateDeployedModel",
+        "UndeployModel",
+        "MergeVersionAliases",
+        "UpdateModel",
+        "UploadModel",
+        "ImportModelEvaluation",
+    }
+)
+"""The methods with which the functions change Vertex AI."""
+
+
+class Apps:
+    """Every function's application, loaded once."""
+
+    def __init__(self) -> None:
+        self._loader = FunctionLoader()
+        self._apps: dict[str, Any] = {
+            name: self._loader.app(name, folder) for name, folder in discover(FUNCTIONS).items()
+        }
+
+    def client(self, function: str) -> Any:
+        """A test client, which speaks to the application as a web server does."""
+        return self._apps[function].test_client()
+
+    def forget(self) -> None:
+        self._loader.forget()
+
+
+class Cloud:
+    """Local servers, a clock, and short words for what the stories do."""
+
+    def __init__(self, apps: Apps, folder: Path, config: Config | None = None) -> None:
+        self.apps = apps
+        self.folder = folder
+        self.now = BEGIN
+        self.pubsub = PubsubServer().start()
+        self._wire()
+        self.monitoring = Monitoring(delay=60.0, clock=self.clock, project_id=PROJECT, project_number=int(NUMBER))
+        self.emulator = Emulator(
+            config or Config(),
+            clock=self.clock,
+            sink=self.monitoring.sink,
+            log_sink=LogSinks(self.pubsub.address, PROJECT).export,
+            extra_handlers=self.monitoring.handlers(),
+        )
+        self.address = self.emulator.start(tick=False)
+        self._channel = grpc.insecure_channel(self.address)
+        self.endpoints = EndpointServiceClient(transport=EndpointServiceGrpcTransport(channel=self._channel))
+        self.models = ModelServiceClient(transport=ModelServiceGrpcTransport(channel=self._channel))
+        self._ids = iter(range(1, 1_000_000))
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def environment(self) -> dict[str, str]:
+        """What points the functions at the servers."""
+        return {
+            "GOOGLE_CLOUD_PROJECT": PROJECT,
+            "PUBSUB_EMULATOR_HOST": self.pubsub.address,
+            "VERTEX_EMULATOR_HOST": self.address,
+            "MONITORING_EMULATOR_HOST": self.address,
+            "STORE": "sqlite",
+            "STORE_PATH": str(self.folder / "rollouts.db"),
+            # Back-off between repeated calls lasts milliseconds; the functions' present is set by hand.
+            "CLOCK_RATE": "200",
+            "CLOCK_ORIGIN": f"{BEGIN.timestamp()}",
+        }
+
+    def open(self) -> None:
+        """Give the functions adapters of their own, and our clock; after the environment is set."""
+        world.cache_clear()
+        world().now = self.clock
+
+    def close(self) -> None:
+        if "store" in vars(world()):
+            world().store.close()
+        world.cache_clear()
+        self._channel.close()
+        self.emulator.stop()
+        self.monitoring.stop()
+        self.pubsub.stop()
+
+    @property
+    def world(self) -> World:
+        """The adapters that the functions use."""
+        return world()
+
+    # -- events ---------------------------------------------------------------------------------------
+
+    def wake(self, function: str, data: bytes | Mapping[str, Any], *, age: timedelta = timedelta(0)) -> int:
+        """Post a push with this message; the status that Pub/Sub would see."""
+        body = data if isinstance(data, bytes) else json.dumps(data).encode()
+        topic = f"projects/{PROJECT}/topics/{ROUTES[function].topic}"
+        message = Message(f"m{next(self._ids)}", self.now - age, body)
+        return self.post(function, push_body(message, f"projects/{PROJECT}/subscriptions/x", None), topic)
+
+    def post(self, function: str, body: bytes, path: str = "") -> int:
+        """Post any body to a function."""
+        answer = self.apps.client(function).post(f"/{path}", data=body, content_type="application/json")
+        return int(answer.status_code)
+
+    def tick(self, job: str, **options: Any) -> int:
+        """What the schedule does."""
+        return self.wake(job, tick_message(Tick(job)), **options)
+
+    def published(self, topic: str) -> list[Message]:
+        """Take everything that waits in a topic."""
+        self.emulator.logs.drain()
+        name = f"projects/{PROJECT}/subscriptions/{topic}"
+        leases = self.pubsub.broker.take(name, 1000)
+        self.pubsub.broker.acknowledge(name, [lease.ack_id for lease in leases])
+        return [lease.pending.message for lease in leases]
+
+    def deliver(self, topic: str) -> list[int]:
+        """Wake the function that hears of a topic with everything that waits there; what it answered."""
+        listener = next(name for name, route in ROUTES.items() if route.topic == topic and not route.filter)
+        return [self.wake(listener, message.data) for message in self.published(topic)]
+
+    def settle(self, *silent: str) -> None:
+        """Deliver all events that move rollouts until none is left; what was refused is lost, as the next tick repeats it."""
+        heard = [t for t in (topics.MODEL_UPLOADED, topics.ALERT_FIRED, topics.ROLLOUT_DUE) if t not in silent]
+        for _ in range(ROUNDS):
+            if not any([self.deliver(topic) for topic in heard]):
+                return
+        raise AssertionError(f"events did not come to an end in {ROUNDS} rounds")
+
+    def advance(self, **span: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(**span)
+        self.emulator.tick()
+
+    def minutes(self, number: int, *, errors: Mapping[str, float] | None = None, requests: int = 300) -> None:
+        """So many minutes with traffic, each followed by a tick and all that it asks for.
+
+        ``errors`` is the share of failed requests by version; what each model served follows the split.
+        """
+        for _ in range(number):
+            if requests:
+                self.serve(requests, errors or {})
+            self.advance(minutes=1)
+            assert self.tick("assess_rollouts") == 200
+            self.settle()
+
+    def serve(self, requests: int, errors: Mapping[str, float], endpoint: str = ENDPOINT) -> None:
+        """Report what the present split serves in this minute."""
+        found = self.endpoint(endpoint)
+        resource = Resource(
+            "aiplatform.googleapis.com/Endpoint",
+            {"resource_container": NUMBER, "location": REGION, "endpoint_id": endpoint},
+        )
+        for deployed in found.deployed if found else ():
+            served = requests * found.share(deployed.id) // 100 if found else 0
+            failed = round(served * errors.get(deployed.version, 0.0))
+            for code, count in (("2xx", served - failed), ("5xx", failed)):
+                labels = {"deployed_model_id": deployed.id, "response_code": code, "spot": "false"}
+                if count:
+                    self.monitoring.sink.add(f"{ONLINE}response_count", labels, resource, count)
+
+    # -- what is the case -------------------------------------------------------------------------------
+
+    def apply(self, policy: Policy) -> None:
+        """What ``rollouts apply`` does."""
+        self.world.store.put_policy(policy, "ml@example.com", self.now)
+
+    def endpoint(self, name: str = ENDPOINT) -> Endpoint | None:
+        """The endpoint as it is now."""
+        return self.world.endpoints.get(TargetRef(PROJECT, REGION, name))
+
+    def split(self, name: str = ENDPOINT) -> dict[str, int]:
+        """Version to percent."""
+        found = self.endpoint(name)
+        return {d.version: found.share(d.id) for d in found.deployed if found.share(d.id)} if found else {}
+
+    def versions(self, model: str = MODEL) -> dict[str, ModelVersion]:
+        """By number."""
+        return {v.version: v for v in self.world.registry.versions(PROJECT, REGION, model)}
+
+    def aliases(self, model: str = MODEL) -> dict[str, str]:
+        """Alias to version."""
+        return {alias: v.version for v in self.versions(model).values() for alias in v.aliases}
+
+    def rollout(self, version: str, model: str = MODEL) -> Rollout:
+        """The rollout of a version on the first target."""
+        found = [r for r in self.world.store.rollouts_of_model(model) if r.version == version]
+        assert found, f"no rollout of v{version}"
+        return found[0]
+
+    def ledger(self, version: str) -> list[LedgerEntry]:
+        """What is written about a version's rollout."""
+        return self.world.store.ledger(rollout=self.rollout(version).id)
+
+    def decisions(self, version: str) -> list[str]:
+        return [entry.decision for entry in self.ledger(version)]
+
+    def dead_letters(self) -> list[Message]:
+        return self.published(topics.DEAD_LETTERS)
+
+    def calls(self) -> Iterator[str]:
+        """Every method of Vertex AI that was called, in order."""
+        return (method for method, _ in self.emulator.calls)
+
+    def counted(self) -> Counter[str]:
+        """Calls to Google so far: Vertex AI's and Monitoring's by method, Pub/Sub's as ``publish:TOPIC``."""
+        self.emulator.logs.drain()
+        calls = Counter(self.emulator.counts)
+        calls += Counter({m.partition("/")[2]: n for m, n in self.monitoring.calls.counts().items()})
+        prefix = f"projects/{PROJECT}/topics/"
+        for name, counts in self.pubsub.broker.counts().items():
+            if name.startswith(prefix):
+                calls[f"publish:{name.removeprefix(prefix)}"] += counts["published"]
+        return +calls
+
+    # -- what others do ----------------------------------------------------------------------------------
+
+    def train(self, run: str = "run-1", **changes: Any) -> dict[str, Any]:
+        """The plain message of a finished training run."""
+        message = {
+            "schema": "training-completed/v1",
+            "model": MODEL,
+            "run_id": run,
+            "artifact_uri": f"gs://models/{run}",
+            "metrics": {"auc": 0.9},
+        }
+        return {k: v for k, v in (message | changes).items() if v is not None}
+
+    def register(self, run: str, **changes: Any) -> None:
+        """A training run from its message to its version; leaves ``model-uploaded`` waiting."""
+        message = self.train(run, **changes)
+        assert self.wake("register_model", message) == 500  # the upload has begun, and is looked at again
+        self.advance(seconds=61)
+        assert self.wake("register_model", message) == 200
+
+    def deploy(self, run: str, **changes: Any) -> None:
+        """From a training run to the first share of its version, or to the rollout's end; the endpoint is made when missing."""
+        self.register(run, **changes)
+        self.settle()
+        version = max(self.versions(), key=int)
+        for minutes in (0, 1, 10, 1, 1):
+            self.advance(minutes=minutes)
+            self.tick("assess_rollouts")
+            self.settle()
+            if self.split().get(version) or not self.rollout(version).phase.is_open:
+                return
+
+    def upload(self, model: str = MODEL, *, new: bool = False, **fields: Any) -> None:
+        """A version that somebody else uploads."""
+        version = {"display_name": model, "container_spec": {"image_uri": "sim/churn:1"}, **fields}
+        request = {"parent": PARENT, "model": version}
+        request |= {"model_id": model} if new else {"parent_model": f"{PARENT}/models/{model}"}
+        self.models.upload_model(request)
+        self.advance(seconds=61)
+        self.emulator.logs.drain()
+
+    def move(self, shares: Mapping[str, int], endpoint: str = ENDPOINT) -> None:
+        """Somebody else moves the traffic; by version."""
+        found = self.endpoint(endpoint)
+        assert found is not None
+        split = {d.id: shares[d.version] for d in found.deployed if d.version in shares}
+        self.endpoints.update_endpoint(
+            endpoint={"name": f"{PARENT}/endpoints/{endpoint}", "traffic_split": split},
+            update_mask={"paths": ["traffic_split"]},
+        )
+
+    def _wire(self) -> None:
+        """The topics, and a subscription to each that the test empties."""
+        wire(self.pubsub.address, PROJECT, {}, lambda name: name, topics=topics.ALL)
+        with subscriber_at(self.pubsub.address) as subscriber:
+            for topic in topics.ALL:
+                if topic != topics.DEAD_LETTERS:
+                    subscriber.create_subscription(
+                        {
+                            "name": f"projects/{PROJECT}/subscriptions/{topic}",
+                            "topic": f"projects/{PROJECT}/topics/{topic}",
+                        }
+                    )
