@@ -1,0 +1,73 @@
+"""One event per function that makes it do its work, and what it answers."""
+
+from __future__ import annotations
+
+import base64
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from bench.trial import PROJECT, REGION, Begun, TrialCloud
+from shared import topics
+
+
+@dataclass(frozen=True)
+class Event:
+    """An HTTP request as Pub/Sub, Monitoring or a person sends it."""
+
+    path: str
+    body: bytes
+    about: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    answers: tuple[int, ...] = (200,)
+
+
+def push(topic: str, data: bytes, about: str = "", **attributes: str) -> Event:
+    """What a push subscription posts."""
+    message = {
+        "data": base64.b64encode(data).decode(),
+        "attributes": attributes,
+        "messageId": uuid.uuid4().hex[:16],
+        "publishTime": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+    }
+    body = json.dumps({"subscription": f"projects/{PROJECT}/subscriptions/s", "message": message}).encode()
+    return Event(f"/projects/{PROJECT}/topics/{topic}", body, about)
+
+
+def tick(job: str) -> Event:
+    """What the scheduler sends."""
+    return push(topics.SCHEDULE, _json(schema="tick/v1", job=job), "a tick", job=job)
+
+
+def event_for(function: str, cloud: TrialCloud, begun: Begun) -> Event:
+    """The event of one of the project's functions, about a trial that has just begun."""
+    model = cloud.policy.model
+    match function:
+        case "roll_back":
+            return push(topics.ALERT_FIRED, begun.alert, "an alert: one rollback")
+        case "advance_rollout":
+            data = _json(schema="rollout-due/v1", rollout=begun.rollout)
+            return push(topics.ROLLOUT_DUE, data, "a hint: one trial looked at")
+        case "start_rollout":
+            data = _json(schema="model-uploaded/v1", project=PROJECT, region=REGION, model=model, version="2")
+            return push(topics.MODEL_UPLOADED, data, "a version that was uploaded")
+        case "register_model":
+            data = _json(schema="training-completed/v1", run_id=uuid.uuid4().hex, model=model, artifact_uri="gs://m/2")
+            event = push(topics.TRAINING_COMPLETED, data, "a run: one upload begun")
+            return Event(event.path, event.body, event.about, answers=(200, 500))  # 500: the upload is under way
+        case "notify":
+            data = _json(schema="rollout-changed/v1", rollout=begun.rollout, entry=begun.entry)
+            return push(topics.ROLLOUT_CHANGED, data, "a ledger entry")
+        case "receive_alert":
+            return Event(f"/?auth_token={cloud.token}", begun.incident, "an incident", answers=(202,))
+        case "receive_command":
+            headers = {"Authorization": f"Bearer {cloud.id_token()}"}
+            return Event("/", _json(command="pause", rollout=begun.rollout), "a person pauses", headers)
+        case _:
+            return tick(function)
+
+
+def _json(**values: str) -> bytes:
+    return json.dumps(values).encode()
