@@ -17,6 +17,14 @@ TIMEOUT = (10.0, 60.0)
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
+class NotObeyedError(RefusedError):
+    """The function, or Cloud Run before it, refused the command."""
+
+    def __init__(self, sentence: str, status: int) -> None:
+        super().__init__(sentence)
+        self.status = status
+
+
 class _Bearer(requests.auth.AuthBase):
     """As an authentication and not as a header: a .netrc file would replace the header."""
 
@@ -44,7 +52,7 @@ def checked_url(url: str | None) -> str:
 
 
 def send_command(url: str, token: str, command: dict[str, str], look: str) -> dict[str, Any]:
-    """The function's answer. RefusedError with its own sentence; TransientError when it could not be reached.
+    """The function's answer. NotObeyedError with its own sentence; TransientError when it could not be reached.
 
     ``look`` is what shows whether a command was obeyed whose answer was lost.
     """
@@ -65,7 +73,7 @@ def send_command(url: str, token: str, command: dict[str, str], look: str) -> di
     if answer.status_code == 200 and body is not None:
         return body
     if body is not None and isinstance(body.get("error"), str):
-        raise RefusedError(body["error"])
+        raise NotObeyedError(body["error"], answer.status_code)
     raise _not_the_function(url, answer)
 
 
@@ -81,9 +89,10 @@ def _not_the_function(url: str, answer: requests.Response) -> PermanentError | T
     """Somebody answered who is not the function: Cloud Run's front end, a proxy, another service."""
     code = answer.status_code
     if code in (401, 403):
-        return RefusedError(
+        return NotObeyedError(
             f"Cloud Run let nobody through to {url} ({code}); ask for roles/run.invoker on receive-command, and check that "
-            "the ID token is yours and has not expired"
+            "the ID token is yours and has not expired",
+            code,
         )
     if code == 429 or code >= 500:
         return TransientError(f"{url} failed ({code}) before it could say why; its log has the reason. Try again")

@@ -61,13 +61,16 @@ def problems_json(problems: Iterable[Problem]) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def reported(as_json: bool) -> Iterator[None]:
-    """Errors raised inside as one sentence and an exit code: 1 for what needs a change, 2 for what may succeed later."""
+def reported(as_json: bool, *, answered: bool = False) -> Iterator[None]:
+    """Errors raised inside as one sentence and an exit code: 1 for what needs a change, 2 for what may succeed later.
+
+    ``answered``: what is done inside is answered over HTTP, and programs get the status, or null without an answer.
+    """
     try:
         yield
     except RolloutsError as error:
         if as_json:
-            say_json({"error": str(error)})
+            say_json({"error": str(error)} | ({"status": getattr(error, "status", None)} if answered else {}))
         else:
             complain(("error: ", "bold red"), printable(str(error)))
         raise typer.Exit(2 if isinstance(error, TransientError) else 1) from None

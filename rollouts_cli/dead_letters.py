@@ -14,7 +14,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from shared import topics
-from shared.errors import PermanentError, RefusedError, TransientError
+from shared.errors import NotFoundError, PermanentError, RefusedError
+from shared.gapic.errors import translated
 
 SUBSCRIPTION = topics.DEAD_LETTERS
 """The subscription that keeps them is called like the topic."""
@@ -175,19 +176,8 @@ class DeadLetters:
 @contextmanager
 def _translated(project: str) -> Iterator[None]:
     """Google's errors as ours."""
-    from google.api_core import exceptions
-    from google.auth.exceptions import GoogleAuthError
-
     try:
-        yield
-    except exceptions.NotFound as exc:
-        raise PermanentError(
-            f"Pub/Sub in project {project} has no such topic or subscription: {exc.message}; is GOOGLE_CLOUD_PROJECT the "
-            "project of the functions?"
-        ) from None
-    except (exceptions.ServerError, exceptions.TooManyRequests, exceptions.RetryError, exceptions.Aborted) as exc:
-        raise TransientError(f"Pub/Sub cannot be reached: {exc}; check the network, or PUBSUB_EMULATOR_HOST") from None
-    except exceptions.GoogleAPICallError as exc:
-        raise PermanentError(f"Pub/Sub refused: {exc}") from None
-    except GoogleAuthError as exc:
-        raise PermanentError(f"no credentials: {exc}; `gcloud auth application-default login` makes them") from None
+        with translated(f"dead letters of project {project}"):
+            yield
+    except NotFoundError as exc:
+        raise PermanentError(f"{exc}; is GOOGLE_CLOUD_PROJECT the project of the functions?") from None

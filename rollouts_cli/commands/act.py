@@ -63,7 +63,7 @@ def call(url: str | None, token: str | None, command: dict[str, str], look: str)
 
 
 def _tell(command: str, rollout: str, reason: str, url: str | None, token: str | None, as_json: bool) -> None:
-    with reported(as_json):
+    with reported(as_json, answered=True):
         body = {"command": command, "rollout": rollout, "reason": reason}
         answer = call(url, token, body, f"`rollouts get {rollout}`")
     if as_json:

@@ -17,7 +17,7 @@ def adopt(model: Model, url: Url = None, token: Token = None, as_json: AsJson = 
 
     Labels are added to the endpoint, nothing else is touched. Where several models share the traffic it is refused.
     """
-    with reported(as_json):
+    with reported(as_json, answered=True):
         answer = call(url, token, {"command": "adopt", "model": model}, f"`rollouts history {model}`")
     if as_json:
         say_json(answer)

@@ -33,7 +33,7 @@ def _adopt(world: World, stored: StoredPolicy, index: int, actor: str) -> str:
     if endpoint is None:
         return f"endpoint {ref} does not exist; the first rollout creates it"
     trial = read_labels(endpoint.labels)
-    if trial.is_ours:
+    if trial.is_ours and not _broke_off(world, stored.model, endpoint, trial):
         return f"endpoint {ref} is under the policy of {trial.model} already"
     stable = choose_stable(endpoint, stored.model)
     if stable is None:
@@ -51,6 +51,14 @@ def _adopt(world: World, stored: StoredPolicy, index: int, actor: str) -> str:
     )
     _record(world, stored, index, stable, sentence, actor)
     return sentence
+
+
+def _broke_off(world: World, model: str, endpoint: Endpoint, trial: TrialLabels) -> bool:
+    """Whether an adoption wrote the labels and then not its record; the next one writes what is missing."""
+    stable = endpoint.find(trial.stable)
+    if trial.model != model or trial.rollout or stable is None:
+        return False
+    return world.store.get_rollout(rollout_id(model, stable.version, endpoint.ref)) is None
 
 
 def choose_stable(endpoint: Endpoint, model: str) -> DeployedModel | None:

@@ -55,7 +55,7 @@ def obey(world: World, command: Command, actor: str) -> dict[str, Any]:
         return {"model": model, "sentences": adopt_model(world, model, actor)}
     stored = world.store.get_rollout(command.rollout or "")
     if stored is None:
-        raise PermanentError(f"there is no rollout {command.rollout}")
+        raise PermanentError(f"there is no rollout {command.rollout}; `rollouts list` shows the open ones")
     rollout = stored.rollout
     policy = policy_of(world, rollout)
     _refuse_stranger(policy, actor)
