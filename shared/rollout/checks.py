@@ -87,10 +87,13 @@ def judge_check(check: Check, candidate: ArmMinute, stable: ArmMinute | None) ->
 
 def _what_is_unknown(check: Check, candidate: ArmMinute, stable: ArmMinute | None) -> str:
     """What the check asks for and nobody can answer yet; not to know it is no pass."""
-    if check.metric != ERROR_RATE and not candidate.values[check.metric].edges and _needs_buckets(check):
-        return "its distribution has no buckets, so only its mean is known"
     if check.margin and stable is not None and (served := _samples(check, stable)) < check.min_samples:
         return f"{served} of {check.min_samples} samples of the stable to compare with"
+    if check.metric == ERROR_RATE:
+        return ""
+    arms = [candidate] if stable is None or not check.margin else [candidate, stable]
+    if _needs_buckets(check) and not all(arm.values[check.metric].edges for arm in arms):
+        return "its distribution has no buckets, so only its mean is known"
     return ""
 
 
@@ -126,12 +129,16 @@ def _findings(check: Check, candidate: ArmMinute, stable: ArmMinute | None) -> I
         yield from _of_errors(check, candidate, stable)
         return
     values = candidate.values[check.metric]
-    yield from _of_quantiles(check, values)
     yield from _of_means(check, values)
-    yield from _of_shares(check, values)
+    if values.edges:  # without buckets only the mean is known, and nothing may be concluded of the rest
+        yield from _of_quantiles(check, values)
+        yield from _of_shares(check, values)
     control = stable.values.get(check.metric) if stable else None
     if check.margin and control and control.total >= check.min_samples:
-        yield from _beside_stable(check, values, control)
+        if not check.metric.endswith("_ms"):
+            yield from _means_beside(check, values, control)
+        elif values.edges and control.edges:
+            yield from _latencies_beside(check, values, control)
 
 
 def _of_errors(check: Check, arm: ArmMinute, stable: ArmMinute | None) -> Iterator[Finding]:
@@ -192,21 +199,21 @@ def _of_shares(check: Check, values: Histogram) -> Iterator[Finding]:
         yield _share(f"{check.metric} outside {low:g} to {high:g}", outside, values.total, check.outside, "values")
 
 
-def _beside_stable(check: Check, values: Histogram, control: Histogram) -> Iterator[Finding]:
-    """For a latency the P95 times the margin; for any other metric the mean, in both directions."""
+def _latencies_beside(check: Check, values: Histogram, control: Histogram) -> Iterator[Finding]:
+    """The P95 may be the margin times the stable's."""
+    margin, p95 = check.margin or 1.0, quantile(control, 0.95)
+    limit = margin * p95
+    over, n = count_from(values, limit), values.total
+    # The stable's P95 is an estimate too: given all slow ones together, the candidate's are binomial if both have the same share.
+    slow = over + count_from(control, p95)
+    certain = binomial_tail(over, slow, n / (n + control.total)) <= CERTAIN
+    what, detail = f"{check.metric} p95 beside the stable", f"{over} of {n} above {margin:g}x the stable's {p95:.4g}"
+    yield Finding(what, quantile(values, 0.95), limit, certain, detail=detail, stable=p95)
+
+
+def _means_beside(check: Check, values: Histogram, control: Histogram) -> Iterator[Finding]:
+    """Of any other metric the mean, in both directions: nobody knows which one is worse."""
     margin = check.margin or 1.0
-    if check.metric.endswith("_ms"):
-        p95 = quantile(control, 0.95)
-        limit = margin * p95
-        over, n = count_from(values, limit), values.total
-        detail = f"{over} of {n} above {margin:g}x the stable's {p95:.4g}"
-        # The stable's P95 is an estimate too: given all slow ones together, the candidate's are binomial if both have the same share.
-        slow = over + count_from(control, p95)
-        certain = binomial_tail(over, slow, n / (n + control.total)) <= CERTAIN
-        yield Finding(
-            f"{check.metric} p95 beside the stable", quantile(values, 0.95), limit, certain, detail=detail, stable=p95
-        )
-        return
     error = math.hypot(_standard_error(values), margin * _standard_error(control))
     detail = f"{values.total} samples, stable {control.mean:.4g}, margin {margin:g}x"
     what = f"{check.metric} mean beside the stable"

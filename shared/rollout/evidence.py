@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from pydantic import TypeAdapter
 
@@ -97,13 +98,14 @@ def _add(evidence: Evidence, minute: Minute, candidate: str, policy: Metrics) ->
     if minute.at - since > policy.window:
         older = newer if minute.at - since <= 2 * policy.window else {}
         newer, since = {}, begins
-    served = minute.arms.get(candidate, ArmMinute())
+    arms = {arm: _shortened(seen) for arm, seen in minute.arms.items()}
+    served = arms.get(candidate, ArmMinute())
     spoke = [ERROR_RATE] if served.requests else []
     spoke += [metric for metric, values in served.values.items() if values.total]
     return replace(
         evidence,
         older=older,
-        newer=_merge_maps(newer, minute.arms),
+        newer=_merge_maps(newer, arms),
         newer_since=since,
         judged_until=minute.at,
         last_data=minute.at if spoke else evidence.last_data,
@@ -111,6 +113,17 @@ def _add(evidence: Evidence, minute: Minute, candidate: str, policy: Metrics) ->
         error_since=None,
         error="",
     )
+
+
+def _shortened(arm: ArmMinute) -> ArmMinute:
+    """The same with edges of six digits: written out in full, the edges of an exponential scale are most of a record."""
+    return replace(arm, values={name: replace(v, edges=_digits(v.edges)) for name, v in arm.values.items()})
+
+
+@lru_cache(maxsize=64)
+def _digits(edges: tuple[float, ...]) -> tuple[float, ...]:
+    short = tuple(float(f"{edge:.6g}") for edge in edges)
+    return short if len(set(short)) == len(edges) else edges
 
 
 def looked_until(evidence: Evidence, until: datetime) -> Evidence:
