@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.errors import PermanentError, TransientError
+from shared.gapic import patience
 
 
 class Publisher:
@@ -39,7 +40,7 @@ class Publisher:
         batch = [PubsubMessage(data=data, attributes={k: v for k, v in attributes.items() if v}) for data in messages]
         name = f"projects/{self._project}/topics/{topic}"
         try:
-            self._publisher().publish(topic=name, messages=batch, timeout=20)
+            self._publisher().publish(topic=name, messages=batch, **patience.publication())
         except (exceptions.ServerError, exceptions.TooManyRequests, exceptions.RetryError, exceptions.Aborted) as exc:
             raise TransientError(f"publishing to {topic} failed: {exc}") from exc
         except exceptions.GoogleAPICallError as exc:

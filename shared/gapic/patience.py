@@ -16,6 +16,7 @@ from shared.clock import wall_seconds
 
 READ_SECONDS = 20.0
 WRITE_SECONDS = 30.0
+PUBLISH_SECONDS = 20.0
 _LEAVE_SECONDS = 2.0
 """Of the timeout, left to the last attempt: api_core gives an attempt with less than 1 s the whole timeout again."""
 
@@ -51,3 +52,11 @@ def guarded_write() -> dict[str, Any]:
 def write() -> dict[str, Any]:
     """Arguments of a write that would happen twice: once, and whoever called looks whether it happened."""
     return {"timeout": WRITE_SECONDS, "retry": None}
+
+
+def publication() -> dict[str, Any]:
+    """Arguments of publishing, which may happen twice: whoever hears of it knows a message again.
+
+    Pub/Sub's own default tries for ten minutes, longer than a function lives.
+    """
+    return {"timeout": PUBLISH_SECONDS, "retry": _retry(PUBLISH_SECONDS)}
