@@ -23,6 +23,7 @@ class UnauthenticatedError(PermanentError):
 
 def verified_email(authorization: str, audience: str, certs_url: str = GOOGLE_CERTS) -> str:
     """The e-mail address in a valid ``Bearer`` ID token for this audience."""
+    import jwt
     from google.auth import exceptions
     from google.auth.transport.requests import Request
     from google.oauth2 import id_token
@@ -34,7 +35,8 @@ def verified_email(authorization: str, audience: str, certs_url: str = GOOGLE_CE
         claims = id_token.verify_token(token, Request(), audience=audience, certs_url=certs_url)
     except exceptions.TransportError as exc:
         raise TransientError(f"the keys that sign ID tokens cannot be fetched: {exc}") from exc
-    except (ValueError, exceptions.GoogleAuthError) as exc:
+    except (ValueError, exceptions.GoogleAuthError, jwt.PyJWTError) as exc:
+        # google-auth raises the first two where the keys are certificates, and PyJWT's own where they are a JWK set.
         raise UnauthenticatedError(f"the ID token is not valid: {exc}") from exc
     if claims.get("iss") not in ISSUERS or not claims.get("email_verified") or not claims.get("email"):
         raise UnauthenticatedError("the ID token carries no verified e-mail address")
