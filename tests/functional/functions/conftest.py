@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.functional.functions.harness import Apps, Cloud
+from local.identity import Issuer, KeyServer
+from local.receiver import Receiver
+from tests.functional.functions.harness import AUDIENCE, NOTICE_SECRET, Apps, Cloud
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +29,28 @@ def cloud(apps: Apps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     made.open()
     yield made
     made.close()
+
+
+@pytest.fixture(scope="session")
+def issuer() -> Issuer:
+    """Who signs ID tokens."""
+    return Issuer.create()
+
+
+@pytest.fixture
+def signed(cloud: Cloud, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Issuer]:
+    """The issuer, with its keys where ``receive_command`` fetches them."""
+    with KeyServer(issuer) as keys:
+        monkeypatch.setenv("ID_TOKEN_CERTS_URL", keys.url)
+        monkeypatch.setenv("COMMAND_AUDIENCE", AUDIENCE)
+        cloud.token = issuer.mint("ann@example.com", AUDIENCE)
+        yield issuer
+
+
+@pytest.fixture
+def people(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """Where the channel ``ops`` leads."""
+    with Receiver(NOTICE_SECRET, cloud.clock) as receiver:
+        channels = {"ops": {"url": receiver.url, "secret": NOTICE_SECRET}}
+        monkeypatch.setenv("NOTIFY_CHANNELS", json.dumps(channels))
+        yield receiver

@@ -44,6 +44,7 @@ PARENT = f"projects/{PROJECT}/locations/{REGION}"
 FUNCTIONS = Path(__file__).parents[3] / "functions"
 ONLINE = "aiplatform.googleapis.com/prediction/online/"
 BEGIN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+AUDIENCE, NOTICE_SECRET = "rollouts-test", "the-secret-of-the-notices"
 ROUNDS = 30
 """How often ``settle`` looks for further messages; a chain that is longer does not end by itself."""
 WRITES = frozenset(
@@ -100,6 +101,8 @@ class Cloud:
         self._channel = grpc.insecure_channel(self.address)
         self.endpoints = EndpointServiceClient(transport=EndpointServiceGrpcTransport(channel=self._channel))
         self.models = ModelServiceClient(transport=ModelServiceGrpcTransport(channel=self._channel))
+        self.token = ""
+        """The ID token that commands are sent with."""
         self._ids = iter(range(1, 1_000_000))
 
     def clock(self) -> datetime:
@@ -155,6 +158,34 @@ class Cloud:
     def tick(self, job: str, **options: Any) -> int:
         """What the schedule does."""
         return self.wake(job, tick_message(Tick(job)), **options)
+
+    def command(self, body: Any, token: str | None = None) -> tuple[int, dict[str, Any]]:
+        """What ``receive_command`` answers."""
+        headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
+        answer = self.apps.client("receive_command").post("/", json=body, headers=headers)
+        return int(answer.status_code), dict(answer.get_json())
+
+    def tell(self, command: str, version: str, **more: str) -> str:
+        """A command about a version's rollout that is obeyed, with what follows; the sentence that it answers."""
+        status, answer = self.command({"command": command, "rollout": self.rollout(version).id, **more})
+        assert status == 200, answer
+        self.settle()
+        return str(answer["sentence"])
+
+    def alarm(self, **changes: Any) -> dict[str, Any]:
+        """An alert as ``receive_alert`` publishes it: an incident on the endpoint that begins now."""
+        alert = {
+            "schema": "alert/v1",
+            "source": "monitoring",
+            "id": f"incident-{next(self._ids)}",
+            "state": "open",
+            "project": PROJECT,
+            "region": REGION,
+            "endpoint": ENDPOINT,
+            "started_at": self.now.isoformat(),
+            "sentence": "5xx above 1 %: observed 0.3, limit 0.01",
+        }
+        return {k: v for k, v in (alert | changes).items() if v is not None}
 
     def published(self, topic: str) -> list[Message]:
         """Take everything that waits in a topic."""
