@@ -78,7 +78,7 @@ class DeadLetters:
 
         In this order: a crash in between leaves both, and a handler that gets an event twice does nothing the second time.
         """
-        with self._held(limit) as letters:
+        with self._held(limit, id) as letters:
             letter = next((one for one in letters if one.id == id), None)
             if letter is None:
                 raise PermanentError(
@@ -96,13 +96,18 @@ class DeadLetters:
             return letter
 
     @contextmanager
-    def _held(self, limit: int) -> Iterator[list[DeadLetter]]:
-        """The messages, handed out to nobody else meanwhile; given back at the end, but for those taken off the list."""
+    def _held(self, limit: int, wanted: str = "") -> Iterator[list[DeadLetter]]:
+        """The messages, up to the ``wanted`` one if there is one, handed out to nobody else meanwhile.
+
+        They are given back at the end, but for those taken off the list.
+        """
         letters: dict[str, DeadLetter] = {}
         with _translated(self._project):
             held: list[DeadLetter] = []
             try:
-                while len(letters) < limit and (received := self._pull(min(limit - len(letters), _AT_ONCE))):
+                while len(letters) < limit and wanted not in letters:
+                    if not (received := self._pull(min(limit - len(letters), _AT_ONCE))):
+                        break
                     letters |= {one.message.message_id: self._letter(one) for one in received}
                 held = list(letters.values())
                 yield held
