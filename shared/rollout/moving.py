@@ -41,8 +41,13 @@ def plan_confirmation(s: Situation, endpoint: Endpoint) -> Step | None:
 
 
 def has_drifted(policy: Policy, rollout: Rollout, endpoint: Endpoint) -> bool:
-    """Whether somebody else has moved the traffic of a trial or a watch, and the policy minds."""
-    return policy.rollout.drift != "adopt" and not same_split(endpoint.split, _expected(policy, rollout))
+    """Whether somebody else has moved the traffic of a trial or a watch, and the policy minds.
+
+    ``adopt`` takes any shares of the two for granted; a third model with traffic is never only that.
+    """
+    if policy.rollout.drift == "adopt":
+        return any(s for m, s in endpoint.split.items() if m not in (rollout.stable_id, rollout.deployed_id))
+    return not same_split(endpoint.split, _expected(policy, rollout))
 
 
 def _expected(policy: Policy, rollout: Rollout) -> dict[str, int]:
