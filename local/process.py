@@ -41,14 +41,14 @@ class Part:
 
     def _copy(self, process: subprocess.Popen[str], log: TextIO, said: threading.Event) -> None:
         assert process.stdout is not None  # noqa: S101 (piped above)
-        for line in process.stdout:
-            if not self.address and "=" in line and " " not in line.strip():
-                self.address = line.strip().partition("=")[2]
-                said.set()
-            log.write(line)
-            log.flush()
+        with process.stdout, log:
+            for line in process.stdout:
+                if not self.address and "=" in line and " " not in line.strip():
+                    self.address = line.strip().partition("=")[2]
+                    said.set()
+                log.write(line)
+                log.flush()
         said.set()
-        log.close()
 
     def stop(self) -> None:
         """Ask it to end, and insist after five seconds."""

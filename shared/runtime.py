@@ -7,8 +7,8 @@ is logged once, kept in the dead letters with its reason, and acknowledged; what
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -28,23 +28,29 @@ MAX_AGE = timedelta(hours=24)
 TICK_AGE = timedelta(minutes=10)
 
 
-@contextmanager
-def event(world: World, name: str, cloud_event: CloudEvent, max_age: timedelta | None = MAX_AGE) -> Iterator[Message]:
-    """The message of a Pub/Sub push; errors raised inside become acknowledge or retry.
+def handle(
+    world: World,
+    name: str,
+    cloud_event: CloudEvent,
+    act: Callable[[Message], object],
+    max_age: timedelta | None = MAX_AGE,
+) -> None:
+    """Do what the message of a Pub/Sub push asks for: a return acknowledges it, an exception brings it again.
 
     ``max_age`` is None for what must outlast every outage, such as an alert.
     """
     started = time.perf_counter()
     _join_trace()
     message: Message | None = None
-    with log.labelled(function=name, event=str(cloud_event.get("id") or "")):
+    with ExitStack() as labels:
+        labels.enter_context(log.labelled(function=name, event=str(cloud_event.get("id") or "")))
         try:
             message = parse_message(cloud_event.get_attributes(), cloud_event.get_data())
-            with log.labelled(correlation=message.attributes.get("correlation_id", message.id)):
-                if max_age is not None:
-                    _refuse_stale(message, world.now(), max_age)
-                yield message
-                log.info(f"{name} done", milliseconds=round((time.perf_counter() - started) * 1000))
+            labels.enter_context(log.labelled(correlation=message.attributes.get("correlation_id", message.id)))
+            if max_age is not None:
+                _refuse_stale(message, world.now(), max_age)
+            act(message)
+            log.info(f"{name} done", milliseconds=round((time.perf_counter() - started) * 1000))
         except StaleEventError as exc:
             log.warning(f"{name} dropped an event: {exc}")
         except PermanentError as exc:
@@ -61,15 +67,18 @@ def event(world: World, name: str, cloud_event: CloudEvent, max_age: timedelta |
             raise
 
 
-@contextmanager
-def tick(world: World, job: str, cloud_event: CloudEvent) -> Iterator[bool]:
-    """Whether a message of the schedule names this job; another's is acknowledged without a word.
+def handle_tick(world: World, job: str, cloud_event: CloudEvent, act: Callable[[World], object]) -> None:
+    """Do the job that a message of the schedule names; another's is acknowledged without a word.
 
     The subscription filters on it already, but Google's emulator ignores filters. A tick that waited for minutes is dropped: the next
     one is due by then.
     """
-    with event(world, job, cloud_event, max_age=TICK_AGE) as message:
-        yield parse_tick(message).job == job
+
+    def act_if_ours(message: Message) -> None:
+        if parse_tick(message).job == job:
+            act(world)
+
+    handle(world, job, cloud_event, act_if_ours, TICK_AGE)
 
 
 @contextmanager
@@ -105,14 +114,15 @@ def _refuse_stale(message: Message, now: datetime, max_age: timedelta) -> None:
 
 def _keep(world: World, name: str, message: Message | None, cloud_event: CloudEvent, reason: PermanentError) -> None:
     """Into the dead letters, with the reason; raised as transient if even that fails, so that nothing is lost."""
-    world.publisher.publish(
-        topics.DEAD_LETTERS,
-        message.data if message and message.data else b"{}",
-        function=name,
-        reason=str(reason)[:900],
-        topic=(message.topic or "") if message else "",
-        message_id=message.id if message else str(cloud_event.get("id") or ""),
-    )
+    why = {
+        "function": name,
+        "reason": str(reason)[:900],
+        "topic": (message.topic or "") if message else "",
+        "message_id": message.id if message else str(cloud_event.get("id") or ""),
+    }
+    # Its own attributes too: a redrive publishes what was published.
+    attributes = {**(message.attributes if message else {}), **why}
+    world.publisher.publish(topics.DEAD_LETTERS, message.data if message and message.data else b"{}", **attributes)
 
 
 def _join_trace() -> None:

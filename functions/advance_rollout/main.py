@@ -7,6 +7,7 @@ from cloudevents.http import CloudEvent
 
 from shared import runtime
 from shared.actions.advance import advance_rollout as advance
+from shared.events.message import Message
 from shared.events.rollout import parse_rollout_due
 from shared.wiring import world
 
@@ -14,5 +15,9 @@ from shared.wiring import world
 @functions_framework.cloud_event
 def advance_rollout(event: CloudEvent) -> None:
     """Look at everything again and take the next step, if there is one."""
-    with runtime.event(world(), "advance_rollout", event) as message:
-        advance(world(), parse_rollout_due(message).rollout, message.id)
+    runtime.handle(world(), "advance_rollout", event, act)
+
+
+def act(message: Message) -> None:
+    """Parse and call."""
+    advance(world(), parse_rollout_due(message).rollout, message.id)

@@ -13,6 +13,4 @@ from shared.wiring import world
 @functions_framework.cloud_event
 def assess_rollouts(event: CloudEvent) -> None:
     """One tick."""
-    with runtime.tick(world(), "assess_rollouts", event) as is_ours:
-        if is_ours:
-            assess(world())
+    runtime.handle_tick(world(), "assess_rollouts", event, assess)

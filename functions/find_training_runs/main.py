@@ -13,6 +13,4 @@ from shared.wiring import world
 @functions_framework.cloud_event
 def find_training_runs(event: CloudEvent) -> None:
     """Publish every new one to ``training-completed``."""
-    with runtime.tick(world(), "find_training_runs", event) as is_ours:
-        if is_ours:
-            find(world())
+    runtime.handle_tick(world(), "find_training_runs", event, find)

@@ -7,6 +7,7 @@ from cloudevents.http import CloudEvent
 
 from shared import runtime
 from shared.actions.notify import notify_people
+from shared.events.message import Message
 from shared.events.rollout import parse_rollout_changed
 from shared.wiring import world
 
@@ -14,5 +15,9 @@ from shared.wiring import world
 @functions_framework.cloud_event
 def notify(event: CloudEvent) -> None:
     """Send the ledger entry to the policy's channels that do not have it yet."""
-    with runtime.event(world(), "notify", event) as message:
-        notify_people(world(), parse_rollout_changed(message))
+    runtime.handle(world(), "notify", event, act)
+
+
+def act(message: Message) -> None:
+    """Parse and call."""
+    notify_people(world(), parse_rollout_changed(message))

@@ -9,7 +9,7 @@ from cloudevents.http import CloudEvent
 
 from shared import runtime
 from shared.actions.register import register_model as register
-from shared.events.message import Ignored
+from shared.events.message import Ignored, Message
 from shared.events.training import parse_training_completed
 from shared.wiring import world
 
@@ -17,9 +17,13 @@ from shared.wiring import world
 @functions_framework.cloud_event
 def register_model(event: CloudEvent) -> None:
     """Upload the version with its lineage, or find the one that an earlier delivery made."""
-    with runtime.event(world(), "register_model", event) as message:
-        run = parse_training_completed(message)
-        if isinstance(run, Ignored):
-            runtime.ignore(run)
-            return
+    runtime.handle(world(), "register_model", event, act)
+
+
+def act(message: Message) -> None:
+    """Parse and call."""
+    run = parse_training_completed(message)
+    if isinstance(run, Ignored):
+        runtime.ignore(run)
+    else:
         register(world(), run, holder=f"{message.id}-{uuid.uuid4().hex[:8]}")

@@ -13,6 +13,4 @@ from shared.wiring import world
 @functions_framework.cloud_event
 def retire_models(event: CloudEvent) -> None:
     """All targets of all policies."""
-    with runtime.tick(world(), "retire_models", event) as is_ours:
-        if is_ours:
-            retire(world())
+    runtime.handle_tick(world(), "retire_models", event, retire)

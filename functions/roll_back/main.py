@@ -8,11 +8,16 @@ from cloudevents.http import CloudEvent
 from shared import runtime
 from shared.actions.roll_back import roll_back as give_back
 from shared.events.alert import parse_alert
+from shared.events.message import Message
 from shared.wiring import world
 
 
 @functions_framework.cloud_event
 def roll_back(event: CloudEvent) -> None:
     """Do what the rollback table says about this alert, however old it is: Monitoring sends an incident once."""
-    with runtime.event(world(), "roll_back", event, max_age=None) as message:
-        give_back(world(), parse_alert(message.data), message.id)
+    runtime.handle(world(), "roll_back", event, act, max_age=None)
+
+
+def act(message: Message) -> None:
+    """Parse and call."""
+    give_back(world(), parse_alert(message.data), message.id)

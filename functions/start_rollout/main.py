@@ -7,7 +7,7 @@ from cloudevents.http import CloudEvent
 
 from shared import runtime
 from shared.actions.start import start_rollouts
-from shared.events.message import Ignored
+from shared.events.message import Ignored, Message
 from shared.events.model import parse_model_uploaded
 from shared.wiring import world
 
@@ -15,9 +15,13 @@ from shared.wiring import world
 @functions_framework.cloud_event
 def start_rollout(event: CloudEvent) -> None:
     """Queue the version's rollouts, or reject them with the numbers."""
-    with runtime.event(world(), "start_rollout", event) as message:
-        uploaded = parse_model_uploaded(message)
-        if isinstance(uploaded, Ignored):
-            runtime.ignore(uploaded)
-            return
+    runtime.handle(world(), "start_rollout", event, act)
+
+
+def act(message: Message) -> None:
+    """Parse and call."""
+    uploaded = parse_model_uploaded(message)
+    if isinstance(uploaded, Ignored):
+        runtime.ignore(uploaded)
+    else:
         start_rollouts(world(), uploaded, message.id)

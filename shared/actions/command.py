@@ -61,6 +61,10 @@ def obey(world: World, command: Command, actor: str) -> dict[str, Any]:
     _refuse_stranger(policy, actor)
     if not rollout.phase.is_open:
         raise RefusedError(f"{rollout.id} has ended ({rollout.phase.value}): {rollout.sentence}")
+    if policy.mode == "observe" and command.command in ("abort", "promote"):
+        raise RefusedError(
+            f"{rollout.id} is only observed (mode: observe): whoever moves its traffic ends it; the record follows what is seen"
+        )
     after = _OBEY[command.command](world, stored, command.reason or f"by {actor}", actor).rollout
     return {"rollout": after.id, "phase": after.phase.value, "sentence": after.sentence}
 
