@@ -6,6 +6,8 @@ the endpoint's labels say that the traffic was moved already.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shared import log
 from shared.actions.record import Severity, Telling, publish_due, record_entry, record_transition
 from shared.errors import ConflictError
@@ -71,7 +73,7 @@ def _record(
         if plan.writes:
             _close(world, stored, plan.sentence, alert, endpoint, plan.split, event)
             return
-        if plan.kind is RollbackKind.RECORD and _is_closed_on(endpoint, stored):
+        if plan.kind is RollbackKind.RECORD and _is_closed_on(endpoint, stored.rollout.id):
             sentence = f"Rolled back {stored.rollout.model} v{stored.rollout.version}: {alert.sentence}"
             _close(world, stored, sentence, alert, None, dict(endpoint.split) if endpoint else None, event)
             return
@@ -80,14 +82,23 @@ def _record(
             telling = Telling("hold", plan.sentence, "warning", event=event, actor=ACTOR, began_at=alert.started_at)
             record_transition(world, stored, stored.rollout.moved(world.now(), hold=hold), telling)
             return
-    if plan.writes and stored is None:
+    is_lost = stored is None and (plan.writes or _is_closed_on(endpoint, plan.rollout))
+    if is_lost:
         log.warning(f"rollout {plan.rollout} is not in the store; its rollback is written to the ledger by itself")
-    _note(world, plan, alert, ref, endpoint, event)
+    entry = _entry_alone(world, plan, alert, ref, endpoint, event)
+    if is_lost and plan.rollout:
+        # By the rollout, not by the alert: whichever delivery gave the traffic back, it is written once.
+        entry = replace(entry, id=label_value(f"rolled-back-{plan.rollout}"))
+    if is_lost and endpoint is not None and not plan.writes:
+        sentence = f"Rolled back {plan.rollout}, whose record is lost: {alert.sentence}"
+        split = dict(endpoint.split)
+        entry = replace(entry, decision="roll_back", severity="warning", sentence=sentence, traffic_after=split)
+    record_entry(world, entry, notice=is_lost or plan.kind is not RollbackKind.RECORD)
 
 
-def _is_closed_on(endpoint: Endpoint | None, stored: StoredRollout) -> bool:
+def _is_closed_on(endpoint: Endpoint | None, rollout: str) -> bool:
     """Whether the traffic was given back already and only the record is behind."""
-    return endpoint is not None and read_labels(endpoint.labels).closed == stored.rollout.id
+    return endpoint is not None and bool(rollout) and read_labels(endpoint.labels).closed == rollout
 
 
 def _close(
@@ -116,15 +127,15 @@ def _close(
     publish_due(world, [rollout.id])
 
 
-def _note(
+def _entry_alone(
     world: World, plan: RollbackPlan, alert: Alert, ref: TargetRef | None, endpoint: Endpoint | None, event: str
-) -> None:
+) -> LedgerEntry:
     """An entry of its own, once per alert and state: for what changes no record, and for a record that is lost."""
     severity: Severity = (
         "info" if plan.kind is RollbackKind.RECORD else "error" if plan.kind is RollbackKind.CALL else "warning"
     )
     labels = read_labels(endpoint.labels) if endpoint else None
-    entry = LedgerEntry(
+    return LedgerEntry(
         id=label_value(f"alert-{alert.id}-{alert.state}-{plan.kind.value}"),
         rollout=plan.rollout,
         model=labels.model if labels else "",
@@ -139,4 +150,3 @@ def _note(
         actor=ACTOR,
         began_at=alert.started_at,
     )
-    record_entry(world, entry, notice=plan.kind is not RollbackKind.RECORD)
