@@ -1,0 +1,90 @@
+"""One arm beside a limit: service levels, floors, and whether the traffic is split as it should be.
+
+Where there is no control arm (all traffic, the first version) or none is wanted (an agreed level), bad requests of one arm are binomial.
+Unlike the tables this does not see that a whole minute was bad for everybody: ``combine.both`` asks for both.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from shared.rollout.statistics.process import CLIP, Process, Starts, begin
+from shared.rollout.statistics.tables import HARM_RATIOS
+
+BELOW_RATIOS = (0.8, 0.6, 0.4, 0.2, 0.05)
+"""How far below the limit the truth may be."""
+SPLIT_RATIOS = (0.5, 0.67, 0.8, 0.9, 0.95, 1.05, 1.1, 1.25, 1.5, 2.0)
+"""How far from the configured one a real split may be, as odds ratios."""
+LEAST_LIMIT = 1e-6
+"""Shares nearer to 0 (above it) or to 1 (below it) are tested as this one: one observation against them would be infinite evidence."""
+
+
+@dataclass(frozen=True)
+class ShareTest:
+    """A null on the share of bad requests of one arm, and the alternatives that are bet on."""
+
+    null: float
+    alternatives: tuple[float, ...]
+    starts: Starts
+    clip: float | None
+
+    def begin(self) -> Process:
+        """The process of this test before its first tick."""
+        return begin(len(self.alternatives), self.starts, self.clip)
+
+    def log_ratios(self, requests: int, bad: int) -> tuple[float, ...] | None:
+        """l of the tick for each alternative, for ``process.update``; None where nothing was served."""
+        if not requests:
+            return None
+        return tuple(log_ratio(requests, bad, p, self.null) for p in self.alternatives)
+
+
+def above(limit: float, odds_ratios: tuple[float, ...] = HARM_RATIOS) -> ShareTest:
+    """The test for a rollback: null "the share of bad requests is at most ``limit`` in every tick"; alternatives by their odds.
+
+    "P95 at most 100 ms" is: at most 5 % of requests beyond 100 ms (Howard & Ramdas 2022, arXiv 1906.09712). A limit of 0 is tested as
+    ``LEAST_LIMIT``: a wider null, so the guarantee holds for 0.
+    """
+    null = max(limit, LEAST_LIMIT)
+    if null >= 1:
+        return ShareTest(1.0, (1.0,), "all", CLIP)  # nothing is more than all: E stays 1
+    odds = null / (1 - null)
+    return ShareTest(null, tuple(odds * r / (1 + odds * r) for r in odds_ratios), "all", CLIP)
+
+
+def below(limit: float, ratios: tuple[float, ...] = BELOW_RATIOS) -> ShareTest:
+    """The test for an advance: null "the share of bad requests is at least ``limit`` in every tick".
+
+    Nothing is below a limit of 0: its E stays 1. A limit of 1 is tested as 1 - ``LEAST_LIMIT``, a wider null.
+    """
+    null = min(limit, 1 - LEAST_LIMIT)
+    if null <= 0:
+        return ShareTest(0.0, (0.0,), "first", None)
+    return ShareTest(null, tuple(null * ratio for ratio in ratios), "first", None)
+
+
+def split(share: float, odds_ratios: tuple[float, ...] = SPLIT_RATIOS) -> ShareTest:
+    """The guard of the split: null "each request goes to the candidate with probability ``share``"; both directions.
+
+    Feed it (requests of both arms, requests of the candidate). At its bound (alpha = 0.001) a rollout is held, never taken back: a wrong split
+    is nobody's regression, and the tables condition on the counts that were, so their evidence stays valid.
+    """
+    if not 0 < share < 1:
+        raise ValueError(f"a share of {share:g} splits nothing: guard only stages strictly between 0 and 1")
+    odds = share / (1 - share)
+    return ShareTest(share, tuple(odds * r / (1 + odds * r) for r in odds_ratios), "all", CLIP)
+
+
+def log_ratio(requests: int, bad: int, p: float, null: float) -> float:
+    """l(p; p0) = x ln(p/p0) + (n - x) ln[(1-p)/(1-p0)], the likelihood ratio of two binomials; 0 where p = p0.
+
+    Assumes that requests are bad independently of each other given the tick. E[exp l] = 1 at p0 and at most 1 on its side away from p.
+    """
+    if not 0 <= bad <= requests:
+        raise ValueError(f"{bad} bad of {requests} requests cannot be: drop the tick")
+    if p == null:
+        return 0.0
+    if not (0 < p < 1 and 0 < null < 1):
+        raise ValueError(f"the shares {p:g} and {null:g} must lie strictly between 0 and 1: see LEAST_LIMIT")
+    return bad * math.log(p / null) + (requests - bad) * (math.log1p(-p) - math.log1p(-null))

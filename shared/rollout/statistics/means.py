@@ -1,0 +1,74 @@
+"""Candidate beside stable by a mean: what a Cloud Monitoring distribution says exactly, whatever its buckets are.
+
+A distribution carries count, mean and sum of squared deviations. A tick-stratified normal mixture needs no more, and finds a pure shift
+of the level sooner than edges do; tails it does not see, and heavy ones weaken it: use edges for those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from shared.rollout.observed import Histogram
+from shared.rollout.statistics.process import CLIP, Process, Starts, begin
+
+EFFECTS = (0.03, 0.06, 0.12, 0.25, 0.5, 1.0)
+"""Shifts that are bet on, in standard deviations of the baseline."""
+_LEAST_VARIANCE = 1 / 16
+"""Of the baseline's: a tick of a few equal values must not pass for a measurement without error. A larger variance only lowers E."""
+
+
+class Moments(NamedTuple):
+    """One arm in one tick."""
+
+    total: int
+    mean: float
+    deviation: float
+    """Sum of squared deviations from the mean."""
+
+    @classmethod
+    def of(cls, histogram: Histogram) -> Moments:
+        """The exact part of a distribution."""
+        return cls(histogram.total, histogram.mean, histogram.deviation)
+
+
+@dataclass(frozen=True)
+class MeanTest:
+    """Null: in no tick does the candidate's mean exceed the stable's by more than ``margin`` (in the other direction: fall below it)."""
+
+    sigma: float
+    """Standard deviation of one value, from a baseline before the rollout; scales the alternatives, not the guarantee."""
+    direction: Literal[1, -1] = 1
+    """1: a higher mean is harm; -1: a lower one."""
+    margin: float = 0.0
+    """In the metric's unit, in that direction: -5 with direction -1 allows five less.
+
+    No harm is the opposite direction with the margin kept: direction -1 and margin 5 claims "less than five above the stable"."""
+    effects: tuple[float, ...] = EFFECTS
+    starts: Starts = "all"
+    clip: float | None = CLIP
+
+    def __post_init__(self) -> None:
+        if not self.sigma > 0:
+            raise ValueError(f"a standard deviation of {self.sigma:g} scales nothing: measure the baseline for longer")
+
+    def begin(self) -> Process:
+        """The process of this test before its first tick."""
+        return begin(len(self.effects), self.starts, self.clip)
+
+    def log_ratios(self, stable: Moments, candidate: Moments) -> tuple[float, ...] | None:
+        """l(λ) = λ h d - λ² h s²/2 for each alternative λ = ±effect/sigma; None where an arm is empty.
+
+        h = n_a n_b/N, d = mean_b - margin - mean_a, s² = (ssd_a + ssd_b + h d²)/(N - 1). The mixture martingale of a normal mean (Robbins
+        1970; mSPRT: Johari, Pekelis, Walsh 2015), stratified by tick so that drift common to both arms cancels, self-normalised by the
+        tick's own variance. Asymptotic: normal for means of many values; measured false alarms at alpha = 1 %: at most 0.2 %.
+        """
+        everything = stable.total + candidate.total
+        if not stable.total or not candidate.total:
+            return None
+        h = stable.total * candidate.total / everything
+        d = candidate.mean - self.margin - stable.mean
+        variance = (stable.deviation + candidate.deviation + h * d * d) / (everything - 1)
+        variance = max(variance, self.sigma * self.sigma * _LEAST_VARIANCE)
+        lambdas = (self.direction * effect / self.sigma for effect in self.effects)
+        return tuple(lam * h * d - lam * lam * h * variance / 2 for lam in lambdas)
