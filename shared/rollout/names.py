@@ -31,6 +31,11 @@ def version_in(rollout: str) -> str:
     return found[1] if found else ""
 
 
+def version_number(version: str) -> int:
+    """A version for comparing which is newer; Vertex AI counts them up."""
+    return int(version) if version.isdigit() else 0
+
+
 _ILLEGAL = re.compile(r"[^a-z0-9_-]+")
 LABEL_LENGTH = 63
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.policy.units import format_duration
 from shared.rollout.deploying import plan_deploy, plan_failed, wait_for_attempt
 from shared.rollout.labels import TrialLabels, read_labels
-from shared.rollout.names import version_in
+from shared.rollout.names import version_in, version_number
 from shared.rollout.observed import Endpoint
 from shared.rollout.record import Phase, Verdict
 from shared.rollout.split import format_split
@@ -34,7 +34,7 @@ def plan_queued(s: Situation) -> Step:
 def _plan_behind(s: Situation) -> Step:
     """Another trial is on the endpoint: the policy says what a newer version does."""
     r = s.rollout
-    if s.policy.rollout.supersede == "replace" and _number(r.version) > _number(version_in(s.busy)):
+    if s.policy.rollout.supersede == "replace" and version_number(r.version) > version_number(version_in(s.busy)):
         return Supersede(s.busy, f"v{r.version} is newer")
     if s.policy.rollout.supersede == "reject":
         return Close(
@@ -55,7 +55,11 @@ def _plan_turn(s: Situation) -> Step | None:
         )
     trial = read_labels(s.endpoint.labels) if s.endpoint else TrialLabels()
     stable = s.endpoint.find(trial.stable) if s.endpoint else None
-    if stable and stable.model == s.rollout.model and _number(stable.version) > _number(s.rollout.version):
+    if (
+        stable
+        and stable.model == s.rollout.model
+        and version_number(stable.version) > version_number(s.rollout.version)
+    ):
         return Close(
             Phase.SUPERSEDED, f"Superseded v{s.rollout.version}: v{stable.version} is newer and has the traffic"
         )
@@ -105,7 +109,3 @@ def _plan_start(s: Situation, endpoint: Endpoint) -> Step:
     if stable and stable.model == r.model and stable.version == r.version:
         return Close(Phase.REJECTED, f"Refused v{r.version}: it has the traffic already")
     return plan_deploy(s, endpoint, stable.id if stable else "", stable.version if stable else "")
-
-
-def _number(version: str) -> int:
-    return int(version) if version.isdigit() else 0

@@ -18,6 +18,7 @@ from shared.rollout.moving import (
     plan_operation_end,
     release_labels,
 )
+from shared.rollout.names import version_number
 from shared.rollout.observed import Endpoint
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.starting import plan_queued
@@ -175,6 +176,12 @@ def _plan_replaced(s: Situation, endpoint: Endpoint) -> Step | None:
         by = f"with the first share of {trial.rollout}" if trial.rollout else "and its labels were released"
         return Close(Phase.PROMOTED, f"Promoted v{r.version}: its watch ended {by}")
     if not endpoint.share(r.deployed_id):
+        heir = endpoint.find(trial.stable)
+        if heir and heir.model == r.model and version_number(heir.version) > version_number(r.version):
+            # The next one came and was promoted before anybody looked at this record.
+            return Close(
+                Phase.PROMOTED, f"Promoted v{r.version}: its watch ended when v{heir.version} took all the traffic"
+            )
         return Close(_end(r), f"Rolled back v{r.version}: it has lost its traffic and is no longer the stable")
     return None
 
