@@ -30,7 +30,7 @@ def observe_rollout(
     evidence = world.store.evidence([stored.rollout.id]).of(stored.rollout.id)
     decision = decide(policy, stored.rollout, evidence, world.now())
     said = _would(stored.rollout, decision)
-    if said and said != stored.rollout.observed:
+    if said and _what(said) != _what(stored.rollout.observed):
         telling = Telling("note", said, "info", decision.checks, event=event, actor=ACTOR)
         stored = record_transition(world, stored, replace(stored.rollout, observed=said), telling)
     return stored, Wait(said or decision.sentence)
@@ -62,11 +62,21 @@ def follow(rollout: Rollout, policy: Policy, endpoint: Endpoint | None, world: W
         phase, stage = Phase.DEPLOYING, -1
     if (rollout.phase, rollout.stage, rollout.deployed_id) == (phase, stage, mine.id):
         return rollout
-    since = now if stage >= 0 else None
-    sentence = f"v{rollout.version} has {share} % of the traffic"
     return rollout.moved(
-        now, phase=phase, stage=stage, stage_since=since, deployed_id=mine.id, stable_id=stable, sentence=sentence
+        now,
+        phase=phase,
+        stage=stage,
+        stage_since=now if stage >= 0 else None,
+        deployed_id=mine.id,
+        stable_id=stable,
+        sentence=f"v{rollout.version} has {share} % of the traffic",
+        observed="",
     )
+
+
+def _what(said: str) -> str:
+    """What would have been done, without the numbers that led to it: those differ at every tick."""
+    return said.partition(":")[0]
 
 
 def _would(rollout: Rollout, decision: Decision) -> str:

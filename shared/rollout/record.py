@@ -169,7 +169,7 @@ class Rollout:
     aliases_due: bool = False
     """Whether aliases have to be projected again; they have no etag, so it stays set until they were seen to stand."""
     observed: str = ""
-    """In observe mode: the last thing it would have done; written once, not at every tick."""
+    """In observe mode: the last thing it would have done in this stage; noted once, not at every tick."""
     schema: int = SCHEMA
 
     @property
