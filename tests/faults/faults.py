@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import grpc
 
@@ -86,39 +86,54 @@ class Disturbance:
         return not self.happened and self.calls[-1] == self._target
 
 
-class DisturbedVertex(Faults):
-    """Faults of the local Vertex AI that follow a disturbance."""
+class Hook(Protocol):
+    """Looks at every call of Vertex AI."""
+
+    def refusal(self, method: str) -> ApiError | None:
+        """What an arriving call is refused with; nothing was done yet."""
+
+    def lost(self, method: str) -> ApiError | None:
+        """What a call that was carried out is answered with instead of its answer."""
+
+
+def hook_into(faults: Faults, hook: Hook) -> None:
+    """Let a hook see every call; the faults that are planned otherwise still happen."""
+
+    def asking(name: str) -> Callable[[str], ApiError | None]:
+        asked, planned = getattr(hook, name), getattr(Faults, name)
+        return lambda method: asked(method) or planned(faults, method)
+
+    for name in ("refusal", "lost"):
+        setattr(faults, name, asking(name))
+
+
+class DisturbedVertex:
+    """Calls of Vertex AI that follow a disturbance."""
 
     def __init__(self, disturbance: Disturbance) -> None:
-        super().__init__()
         self._disturbance = disturbance
 
     def refusal(self, method: str) -> ApiError | None:
-        """What an arriving call is refused with."""
-        return _REFUSED if self._disturbance.arrives(method) else super().refusal(method)
+        return _REFUSED if self._disturbance.arrives(method) else None
 
     def lost(self, method: str) -> ApiError | None:
-        """What a call that was carried out is answered with."""
-        return _LOST if self._disturbance.is_lost(method) else super().lost(method)
+        return _LOST if self._disturbance.is_lost(method) else None
 
 
-class Interleaved(Faults):
+class Interleaved:
     """Lets something else happen in the middle of the next call of a method, as another process would."""
 
     def __init__(self, method: str, when: When, action: Callable[[], object]) -> None:
-        super().__init__()
         self._method, self._when, self._action = method, when, action
         self.happened = False
 
     def refusal(self, method: str) -> ApiError | None:
-        """The call has arrived, and nothing was done yet."""
         self._interrupt(method, "before")
-        return super().refusal(method)
+        return None
 
     def lost(self, method: str) -> ApiError | None:
-        """The call was carried out, and its answer is not sent yet."""
         self._interrupt(method, "after")
-        return super().lost(method)
+        return None
 
     def _interrupt(self, method: str, when: When) -> None:
         if method == self._method and when == self._when and not self.happened:

@@ -32,7 +32,7 @@ from shared.rollout.observed import Endpoint, TargetRef
 from shared.rollout.record import LedgerEntry, Rollout
 from shared.store.store import Store, StoredRollout
 from shared.wiring import World
-from tests.faults.faults import Disturbance, DisturbedDocuments, DisturbedPublisher, DisturbedVertex
+from tests.faults.faults import Disturbance, DisturbedDocuments, DisturbedPublisher, DisturbedVertex, hook_into
 from vertex_emulator.config import Config, Durations
 from vertex_emulator.server import Emulator
 
@@ -98,7 +98,7 @@ class Rig:
         )
         self.disturbance = disturbance or Disturbance()
         if disturbance is not None:
-            self.emulator.faults = DisturbedVertex(disturbance)
+            hook_into(self.emulator.faults, DisturbedVertex(disturbance))
         self._is_disturbed = disturbance is not None
         self.pubsub = PubsubServer(workers=1)
         self.answers: list[Answer] = []
