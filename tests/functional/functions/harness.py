@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,8 @@ class Cloud:
 
     def __init__(self, apps: Apps, folder: Path, config: Config | None = None) -> None:
         self.apps = apps
-        self.folder = folder
+        self.store = folder / "store"
+        self.store.mkdir()
         self.now = BEGIN
         self.pubsub = PubsubServer().start()
         self._wire()
@@ -116,7 +118,7 @@ class Cloud:
             "VERTEX_EMULATOR_HOST": self.address,
             "MONITORING_EMULATOR_HOST": self.address,
             "STORE": "sqlite",
-            "STORE_PATH": str(self.folder / "rollouts.db"),
+            "STORE_PATH": str(self.store / "rollouts.db"),
             # Back-off between repeated calls lasts milliseconds; the functions' present is set by hand.
             "CLOCK_RATE": "200",
             "CLOCK_ORIGIN": f"{BEGIN.timestamp()}",
@@ -143,11 +145,13 @@ class Cloud:
 
     # -- events ---------------------------------------------------------------------------------------
 
-    def wake(self, function: str, data: bytes | Mapping[str, Any], *, age: timedelta = timedelta(0)) -> int:
+    def wake(
+        self, function: str, data: bytes | Mapping[str, Any], *, age: timedelta = timedelta(0), **attributes: str
+    ) -> int:
         """Post a push with this message; the status that Pub/Sub would see."""
         body = data if isinstance(data, bytes) else json.dumps(data).encode()
         topic = f"projects/{PROJECT}/topics/{ROUTES[function].topic}"
-        message = Message(f"m{next(self._ids)}", self.now - age, body)
+        message = Message(f"m{next(self._ids)}", self.now - age, body, attributes)
         return self.post(function, push_body(message, f"projects/{PROJECT}/subscriptions/x", None), topic)
 
     def post(self, function: str, body: bytes, path: str = "") -> int:
@@ -293,6 +297,22 @@ class Cloud:
             if name.startswith(prefix):
                 calls[f"publish:{name.removeprefix(prefix)}"] += counts["published"]
         return +calls
+
+    @contextmanager
+    def without_store(self) -> Iterator[None]:
+        """The store cannot be reached."""
+        aside = self.store.rename(self.store.with_name("aside"))
+        try:
+            yield
+        finally:
+            aside.rename(self.store)
+
+    @contextmanager
+    def cost(self) -> Iterator[Counter[str]]:
+        """The calls to Google that are made inside."""
+        before, spent = self.counted(), Counter[str]()
+        yield spent
+        spent.update(self.counted() - before)
 
     # -- what others do ----------------------------------------------------------------------------------
 
