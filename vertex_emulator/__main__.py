@@ -1,7 +1,7 @@
-"""``python -m vertex_emulator --port 8090 --config emulator.json``: the emulator as a process of its own.
+"""``python -m vertex_emulator --port 8090 --tls --rest-port 8091``: the emulator as a process of its own.
 
 Vertex AI and Cloud Monitoring are served on one port; what is predicted can be read as metrics and raises alerts. It prints
-the two variables by which programs find them, one a line, once it can be called.
+the variables by which programs find it, one a line, once it can be called; the last line says that it is ready.
 """
 
 from __future__ import annotations
@@ -15,20 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from vertex_emulator.config import Config, load_config
-from vertex_emulator.monitoring.server import Monitoring
-from vertex_emulator.server import Emulator
+from vertex_emulator.stack import LocalVertex, Ports
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until interrupted."""
-    parser = argparse.ArgumentParser(
-        prog="python -m vertex_emulator", description="A local Vertex AI and Cloud Monitoring."
-    )
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 chooses a free one")
-    parser.add_argument("--config", type=Path, help="JSON file with the keys of vertex_emulator.config.Config")
-    parser.add_argument("--seed", type=int, default=1, help="decides which model gets which request, and all ids")
-    parser.add_argument("--logs", type=Path, help="file to which log entries are appended, one JSON line each")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     try:
         config = load_config(options.config) if options.config else Config()
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -42,22 +34,51 @@ def main(arguments: list[str] | None = None) -> int:
         with options.logs.open("a") as file:
             file.write(json.dumps(entry) + "\n")
 
-    project, number = next(iter(config.projects.items()), ("local-project", "123456789012"))
-    monitoring = Monitoring(project_id=project, project_number=int(number))
-    emulator = Emulator(
+    wants_tls = options.tls or options.tls_port is not None
+    local = LocalVertex(
         config,
-        sink=monitoring.sink,
-        log_sink=write if options.logs else None,
+        certificates=options.certificates if wants_tls else None,
+        has_rest=options.rest_port is not None,
+        ports=Ports(options.port, options.tls_port or 0, options.rest_port or 0),
         seed=options.seed,
-        extra_handlers=monitoring.handlers(),
+        log_sink=write if options.logs else None,
     )
-    address = emulator.start(options.port)
-    monitoring.start()
-    print(f"VERTEX_EMULATOR_HOST={address}\nMONITORING_EMULATOR_HOST={address}", flush=True)
+    try:
+        local.start()
+    except (OSError, RuntimeError) as error:
+        print(f"The emulator cannot listen: {error}. Choose other ports, or 0 for free ones.", file=sys.stderr)
+        local.stop()
+        return 2
+    for name, value in local.environment().items():
+        print(f"{name}={value}")
+    if local.tls_address:
+        print(f"# aiplatform.init(api_endpoint={local.tls_address!r}, credentials=AnonymousCredentials(), ...)")
+    print("# Ready.", flush=True)
     finished.wait()
-    emulator.stop()
-    monitoring.stop()
+    local.stop()
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m vertex_emulator", description="A local Vertex AI and Cloud Monitoring."
+    )
+    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 chooses a free one")
+    parser.add_argument("--tls", action="store_true", help="serve gRPC with TLS too, under a certificate made for it")
+    parser.add_argument("--tls-port", type=int, help="its port (implies --tls); a free one if not given")
+    parser.add_argument(
+        "--certificates",
+        type=Path,
+        default=Path.home() / ".cache" / "vertex_emulator",
+        help="folder of the certificate, used again while it is valid (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--rest-port", type=int, help="serve REST on this port, with TLS too under --tls; 0 chooses one"
+    )
+    parser.add_argument("--config", type=Path, help="JSON file with the keys of vertex_emulator.config.Config")
+    parser.add_argument("--seed", type=int, default=1, help="decides which model gets which request, and all ids")
+    parser.add_argument("--logs", type=Path, help="file to which log entries are appended, one JSON line each")
+    return parser
 
 
 if __name__ == "__main__":

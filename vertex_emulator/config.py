@@ -75,7 +75,8 @@ class Config:
     duplicate_deployed_model: grpc.StatusCode = grpc.StatusCode.ALREADY_EXISTS
     """Not documented: the answer to a deployed model's id that is taken. INVALID_ARGUMENT is as plausible."""
     dedicated_dns: str = "{endpoint}.{region}-{number}.prediction.vertexai.goog"
-    """The name of a dedicated endpoint; "{address}" gives the emulator's own, so that callers who use it arrive here."""
+    """The name of a dedicated endpoint; "{address}" gives the emulator's own, so that callers
+    who use it arrive here; "{rest}" the REST front end's, which is where the high-level SDK sends such predictions."""
     workers: int = 32
     """Threads of the gRPC server: as many predictions are under way at once."""
 

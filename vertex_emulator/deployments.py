@@ -108,6 +108,7 @@ class Deployments:
                     server,
                     pool.replicas if pool else own,
                     pool.meter if pool else LoadMeter(),
+                    can_explain=_can_explain(deployed, version),
                 )
             )
             deployed.create_time.CopyFrom(timestamp(now))
@@ -259,6 +260,12 @@ class Deployments:
         endpoint.traffic_split.clear()
         endpoint.traffic_split.update(split)
         self._endpoints.changed(endpoint, self._state.clock())
+
+
+def _can_explain(deployed: Message, version: Message) -> bool:
+    """Whether a deployed model explains: by its own specification or its model's (types/endpoint.py: explanation_spec)."""
+    specified = deployed.HasField("explanation_spec") or version.HasField("explanation_spec")
+    return specified and not deployed.disable_explanations
 
 
 def _describe_stage(metadata: Message, progress: float) -> None:

@@ -40,6 +40,8 @@ class Deployment:
     replicas: replicas.ReplicaSet
     meter: LoadMeter = field(default_factory=LoadMeter)
     """Shared, like the replicas, by all models of a deployment resource pool."""
+    can_explain: bool = False
+    """Whether it was deployed with an explanation specification, its own or its model's."""
     utilisations: list[float] = field(default_factory=list)
     """What the autoscaler saw since the gauges were last reported."""
 
@@ -155,6 +157,10 @@ class Fleet:
         """Forget a deleted endpoint."""
         self._routes.pop(endpoint, None)
         self._deployments.pop(endpoint, None)
+
+    def find(self, endpoint: str, deployed_id: str) -> Deployment | None:
+        """Return one deployment; ``None`` where there is no such."""
+        return self._deployments.get(endpoint, {}).get(deployed_id)
 
     def route(self, endpoint: str) -> Route | None:
         """Return an endpoint's route; ``None`` where there is no such endpoint."""

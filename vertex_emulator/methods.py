@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from google.cloud.location import locations_pb2
+from google.longrunning import operations_pb2
+
+from vertex_emulator.messages import request_class
+
 PACKAGE = "google.cloud.aiplatform.v1"
 SERVICES = {
     "ModelService": (
@@ -11,13 +18,13 @@ SERVICES = {
     ),
     "EndpointService": (
         *("CreateEndpoint", "GetEndpoint", "ListEndpoints", "UpdateEndpoint", "DeleteEndpoint"),
-        *("DeployModel", "UndeployModel", "MutateDeployedModel"),
+        *("DeployModel", "UndeployModel", "MutateDeployedModel", "UpdateEndpointLongRunning"),
     ),
     "DeploymentResourcePoolService": (
         *("CreateDeploymentResourcePool", "GetDeploymentResourcePool", "ListDeploymentResourcePools"),
         *("UpdateDeploymentResourcePool", "DeleteDeploymentResourcePool", "QueryDeployedModels"),
     ),
-    "PredictionService": ("Predict", "RawPredict"),
+    "PredictionService": ("Predict", "RawPredict", "StreamRawPredict", "Explain"),
     "JobService": ("CreateCustomJob", "GetCustomJob", "ListCustomJobs", "CancelCustomJob", "DeleteCustomJob"),
     "PipelineService": (
         *("CreateTrainingPipeline", "GetTrainingPipeline", "ListTrainingPipelines"),
@@ -26,10 +33,31 @@ SERVICES = {
     ),
 }
 OPERATIONS = ("GetOperation", "ListOperations", "WaitOperation", "CancelOperation", "DeleteOperation")
-UNLOCKED = frozenset({"Predict", "RawPredict", "WaitOperation"})
+LOCATIONS = ("ListLocations", "GetLocation")
+PREDICTIONS = frozenset({"Predict", "RawPredict", "StreamRawPredict", "Explain"})
+STREAMING = frozenset({"StreamRawPredict"})
+UNLOCKED = PREDICTIONS | {"WaitOperation"}
 """Methods that wait for something else and therefore take the state's lock themselves, briefly."""
-_READS = ("Get", "List", "Query", "Predict", "RawPredict", "Wait")
+_READS = ("Get", "List", "Query", "Predict", "RawPredict", "StreamRawPredict", "Explain", "Wait")
 _SERVICE_OF = {method: service for service, methods in SERVICES.items() for method in methods}
+
+
+def all_services() -> dict[str, tuple[str, ...]]:
+    """Return the methods of every service by its full name."""
+    return {
+        **{f"{PACKAGE}.{service}": names for service, names in SERVICES.items()},
+        "google.longrunning.Operations": OPERATIONS,
+        "google.cloud.location.Locations": LOCATIONS,
+    }
+
+
+def request_type(method: str) -> Any:
+    """Return the raw class of a method's requests."""
+    if method in OPERATIONS:
+        return getattr(operations_pb2, f"{method}Request")
+    if method in LOCATIONS:
+        return getattr(locations_pb2, f"{method}Request")
+    return request_class(method)
 
 
 def full_name(method: str) -> str:

@@ -16,6 +16,7 @@ from vertex_emulator.errors import DEPLOYED_MODEL_HEADER, ApiError, missing, pre
 from vertex_emulator.fleet import PREFIX
 from vertex_emulator.messages import raw
 from vertex_emulator.names import last_segment
+from vertex_emulator.serving.attribution import attribute
 from vertex_emulator.serving.contract import TIMEOUT, Answer, raise_for
 from vertex_emulator.serving.values import fill, to_json
 
@@ -44,23 +45,15 @@ class Prediction:
         document: dict[str, Any] = {"instances": [to_json(instance) for instance in request.instances]}
         if request.HasField("parameters"):
             document["parameters"] = to_json(request.parameters)
-        answer = self._ask(deployment, json.dumps(document).encode(), "application/json", len(request.instances), begun)
-        raise_for(answer, deployment.id)
+        predicted = self._predicted(deployment, document, begun)
         response = _RESPONSE(
             deployed_model_id=deployment.id,
             model=deployment.model,
             model_display_name=deployment.model_display_name,
             model_version_id=deployment.version,
         )
-        try:
-            predicted = json.loads(answer.body)
-            for prediction in predicted["predictions"]:
-                fill(response.predictions.add(), prediction)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ApiError(
-                grpc.StatusCode.INTERNAL,
-                f'The model server did not answer {{"predictions": [...]}}: {answer.body[:200]!r}',
-            ) from error
+        for prediction in predicted["predictions"]:
+            fill(response.predictions.add(), prediction)
         if "metadata" in predicted:
             fill(response.metadata, predicted["metadata"])
         return response
@@ -77,6 +70,52 @@ class Prediction:
             DEPLOYED_MODEL_HEADER: deployment.id,
         }
         return httpbody_pb2.HttpBody(content_type=answer.content_type, data=answer.body), headers
+
+    def StreamRawPredict(self, request: Any) -> tuple[list[Any], dict[str, str]]:
+        """As RawPredict, in parts: the model's whole answer is cut at its line ends."""
+        whole, headers = self.RawPredict(request)
+        lines = whole.data.splitlines(keepends=True) or [b""]
+        return [httpbody_pb2.HttpBody(content_type=whole.content_type, data=line) for line in lines], headers
+
+    def Explain(self, request: Any) -> Any:
+        """Predict and explain; alone of all predictions it can name a deployed model, which then is asked whatever its share."""
+        begun = time.perf_counter()
+        deployment = self._named(request.endpoint, request.deployed_model_id)
+        if not deployment.can_explain:
+            precondition(
+                f"DeployedModel {deployment.id} has no explanation_spec: deploy it with one to have it explain."
+            )
+        document: dict[str, Any] = {"instances": [to_json(instance) for instance in request.instances]}
+        if request.HasField("parameters"):
+            document["parameters"] = to_json(request.parameters)
+        predicted = self._predicted(deployment, document, begun)
+        response = raw("ExplainResponse")(deployed_model_id=deployment.id)
+        for instance, prediction in zip(document["instances"], predicted["predictions"], strict=False):
+            fill(response.predictions.add(), prediction)
+            attribute(response.explanations.add(), instance, prediction)
+        return response
+
+    def _named(self, endpoint: str, deployed_id: str) -> Deployment:
+        if not deployed_id:
+            return self._route(endpoint)
+        name, _ = self._state.projects.resource(endpoint, "endpoints")
+        return self._fleet.find(name, deployed_id) or missing(f"The DeployedModel {deployed_id} of {name}")
+
+    def _predicted(self, deployment: Deployment, document: dict[str, Any], begun: float) -> dict[str, Any]:
+        """Ask the model server; returns its answer, which has a list of predictions."""
+        body = json.dumps(document).encode()
+        answer = self._ask(deployment, body, "application/json", len(document["instances"]), begun)
+        raise_for(answer, deployment.id)
+        try:
+            predicted = json.loads(answer.body)
+            if isinstance(predicted["predictions"], list):
+                return dict(predicted)
+        except (ValueError, KeyError, TypeError):
+            pass
+        raise ApiError(
+            grpc.StatusCode.INTERNAL,
+            f'The model server did not answer {{"predictions": [...]}}: {answer.body[:200]!r}',
+        )
 
     def _route(self, endpoint: str) -> Deployment:
         name, _ = self._state.projects.resource(endpoint, "endpoints")

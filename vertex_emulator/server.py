@@ -1,4 +1,4 @@
-"""The emulator: all services on one gRPC server without TLS.
+"""The emulator: all services on one gRPC server, plain and, where asked for, with TLS on a port of its own.
 
 Real clients need nothing but its address::
 
@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import unquote
 
 import grpc
-from google.longrunning import operations_pb2
 
 from vertex_emulator import clock as clocks
 from vertex_emulator import methods
+from vertex_emulator.calls import Answered, Calls, Handler, Served
 from vertex_emulator.config import Config
 from vertex_emulator.deployments import Deployments
 from vertex_emulator.endpoints import Endpoints
@@ -34,8 +32,9 @@ from vertex_emulator.faults import Faults
 from vertex_emulator.fleet import Fleet
 from vertex_emulator.history import EndpointSnapshot, History
 from vertex_emulator.jobs import CUSTOM_JOB, PIPELINE_JOB, TRAINING_PIPELINE, Jobs, pipeline_name
+from vertex_emulator.locations import Locations
 from vertex_emulator.logs import Logs, LogSink
-from vertex_emulator.messages import Message, raw, request_class
+from vertex_emulator.messages import Message, raw
 from vertex_emulator.metrics import MetricSink, NullSink
 from vertex_emulator.operations import Operations
 from vertex_emulator.pools import Pools
@@ -46,10 +45,9 @@ from vertex_emulator.request_log import RequestLog, RequestSink
 from vertex_emulator.serving.launcher import Launcher
 from vertex_emulator.serving.profile import ProfileBook
 from vertex_emulator.state import State
+from vertex_emulator.tls import Certificate
 
-Handler = Callable[[Any], Any]
 logger = logging.getLogger(__name__)
-_KEPT_CALLS = 100_000
 _TICK = 5.0
 """Compressed seconds between ticks, as long as that is between 20 ms and 1 s on the wall."""
 _ROUTING_HEADER = "x-goog-request-params"
@@ -78,16 +76,13 @@ class Emulator:
         self.faults = Faults()
         self.profiles = ProfileBook()
         self.history = History(on_change)
-        self.calls: deque[tuple[str, str]] = deque(maxlen=_KEPT_CALLS)
-        """(method, routing header) of every call but predictions, oldest first."""
-        self.counts: Counter[str] = Counter()
-        """Calls per method, predictions included."""
         self.address = ""
+        self.tls_address = ""
+        """``localhost:PORT`` where TLS is served; the certificate is for that name."""
         self._clock = clock
         self._extra = list(extra_handlers)
         self._state = State(self.config, clock, self.faults, seed)
         self.logs = Logs(log_sink, self._state.projects, self.config.principal, clock)
-        self._quotas = QuotaMeter(self.config.quotas, clock)
         self._launcher = Launcher(self.config, self.profiles, seed)
         sink = sink or NullSink()
         self._fleet = Fleet(sink, seed, clock())
@@ -95,14 +90,24 @@ class Emulator:
         self._registry = Registry(self._state, self._operations)
         self._request_log = RequestLog(request_sink, clock, seed)
         self._prediction = Prediction(self._state, self._fleet, sink, self._request_log)
-        self._handlers = self._collect()
+        quotas = QuotaMeter(self.config.quotas, clock)
+        self._calls = Calls(self._collect(), self._state, quotas, self.faults, self.logs)
+        self.calls = self._calls.log
+        """(method, routing header) of every call but predictions, oldest first."""
+        self.counts = self._calls.counts
+        """Calls per method, predictions included."""
         self._server: grpc.Server | None = None
         self._workers: ThreadPoolExecutor | None = None
         self._ticker: threading.Thread | None = None
         self._stopping = threading.Event()
 
-    def start(self, port: int = 0, *, tick: bool = True) -> str:
-        """Begin to serve, and return the address; without ``tick`` time moves only with calls and ``tick()``."""
+    def start(
+        self, port: int = 0, *, tick: bool = True, certificate: Certificate | None = None, tls_port: int = 0
+    ) -> str:
+        """Begin to serve, and return the address; without ``tick`` time moves only with calls and ``tick()``.
+
+        With a certificate the same is served with TLS at ``tls_address``.
+        """
         self._workers = ThreadPoolExecutor(self.config.workers, thread_name_prefix="vertex")
         server = grpc.server(
             self._workers,
@@ -111,6 +116,9 @@ class Emulator:
         )
         bound = server.add_insecure_port(f"127.0.0.1:{port}")
         self.address = self._state.address = f"127.0.0.1:{bound}"
+        if certificate is not None:
+            secure = server.add_secure_port(f"127.0.0.1:{tls_port}", certificate.grpc_credentials())
+            self.tls_address = f"localhost:{secure}"
         self.logs.start()
         server.start()
         self._server = server
@@ -140,27 +148,32 @@ class Emulator:
         """Stop."""
         self.stop()
 
+    def served_over_rest_at(self, address: str) -> None:
+        """Hear where the REST front end is: what ``{rest}`` in ``Config.dedicated_dns`` stands for from now on."""
+        self._state.rest_address = address
+
     def tick(self) -> None:
         """Let everything happen that is due: operations, jobs, the autoscaler, gauges."""
         with self._state.lock:
             self._state.settle()
             self._fleet.tick(self._clock())
 
+    def methods(self) -> dict[str, Served]:
+        """Return all methods by full name, e.g. ``google.cloud.aiplatform.v1.ModelService/GetModel``."""
+        return {
+            f"{service}/{name}": Served(methods.request_type(name), self._calls.method(name), name in methods.STREAMING)
+            for service, names in methods.all_services().items()
+            for name in names
+        }
+
     def handlers(self) -> list[grpc.GenericRpcHandler[Any, Any]]:
         """Return the services' handlers, to be mounted on a server of someone else."""
-        services = {f"{methods.PACKAGE}.{service}": names for service, names in methods.SERVICES.items()}
-        services["google.longrunning.Operations"] = methods.OPERATIONS
+        served = self.methods()
         return [
             grpc.method_handlers_generic_handler(
-                service,
-                {
-                    name: grpc.unary_unary_rpc_method_handler(
-                        self._behaviour(name), request_deserializer=_request_type(name).FromString
-                    )
-                    for name in names
-                },
+                service, {name: _rpc_handler(served[f"{service}/{name}"]) for name in names}
             )
-            for service, names in services.items()
+            for service, names in methods.all_services().items()
         ]
 
     def _collect(self) -> dict[str, Handler]:
@@ -170,11 +183,13 @@ class Emulator:
             self._state, self._operations, self._registry, endpoints, self._fleet, self._launcher, pools
         )
         evaluations = Evaluations(self._state, self._registry)
-        parts = (self._registry, evaluations, endpoints, deployments, pools, self._prediction, self._operations)
+        locations = Locations(self._state)
+        services = (self._registry, evaluations, endpoints, deployments, pools, self._prediction)
+        parts = (*services, self._operations, locations)
         handlers = {
             name: getattr(part, name)
             for part in parts
-            for names in (*methods.SERVICES.values(), methods.OPERATIONS)
+            for names in methods.all_services().values()
             for name in names
             if hasattr(part, name)
         }
@@ -202,48 +217,6 @@ class Emulator:
         state = PIPELINE_JOB.states(job.state).name
         self.logs.pipeline_job_state(job.name, pipeline_name(job), state, dict(job.labels))
 
-    def _behaviour(self, method: str) -> Callable[[Any, grpc.ServicerContext], bytes]:
-        handler = self._handlers[method]
-        is_locked = method not in methods.UNLOCKED
-        is_audited = methods.is_audited(method)
-        is_prediction = method in ("Predict", "RawPredict")
-
-        def behave(request: Any, context: grpc.ServicerContext) -> bytes:
-            self.counts[method] += 1
-            if not is_prediction:
-                self.calls.append((method, _routing(context)))
-            if (slowness := self.faults.slowness(method)) > 0:
-                time.sleep(slowness)
-            if (refusal := self.faults.refusal(method)) is not None:
-                _abort(context, refusal)
-            try:
-                self._quotas.check(method, _location(request))
-                if is_locked:
-                    with self._state.lock:
-                        self._state.settle()
-                        answer = self._change(method, handler, request) if is_audited else handler(request)
-                        data: bytes = answer.SerializeToString()
-                else:
-                    data = _unlocked(handler, request, context)
-            except ApiError as error:
-                _abort(context, error)
-            if (lost := self.faults.lost(method)) is not None:
-                _abort(context, lost)
-            return data
-
-        return behave
-
-    def _change(self, method: str, handler: Handler, request: Any) -> Any:
-        """Carry out a method that changes something, and write its audit entry unless its operation does."""
-        try:
-            answer = handler(request)
-        except ApiError as error:
-            self.logs.audit(method, _subject(request), request, error=error)
-            raise
-        if not isinstance(answer, operations_pb2.Operation):
-            self.logs.audit(method, getattr(answer, "name", "") or _subject(request), request, response=answer)
-        return answer
-
     def _tick_on(self) -> None:
         while not self._stopping.wait(min(max(clocks.wall_seconds(_TICK), 0.02), 1.0)):
             try:
@@ -252,20 +225,31 @@ class Emulator:
                 logger.exception("A tick failed; the next one follows")
 
 
-def _unlocked(handler: Handler, request: Any, context: grpc.ServicerContext) -> bytes:
-    answer = handler(request)
-    if isinstance(answer, tuple):
-        answer, headers = answer
-        context.send_initial_metadata(tuple(headers.items()))
-    data: bytes = answer.SerializeToString()
-    return data
+def _rpc_handler(served: Served) -> Any:
+    """Serve one method over gRPC."""
+
+    def behave(request: Any, context: grpc.ServicerContext) -> bytes:
+        return _carry_out(served, request, context).parts[0]
+
+    def stream(request: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
+        yield from _carry_out(served, request, context).parts
+
+    read = served.request.FromString
+    if served.is_streaming:
+        return grpc.unary_stream_rpc_method_handler(stream, request_deserializer=read)
+    return grpc.unary_unary_rpc_method_handler(behave, request_deserializer=read)
 
 
-def _abort(context: grpc.ServicerContext, error: ApiError) -> NoReturn:
-    if error.deployed_model:
-        context.set_trailing_metadata(((DEPLOYED_MODEL_HEADER, error.deployed_model),))
-    context.abort(error.code, error.message)
-    raise AssertionError("unreachable: abort raises")
+def _carry_out(served: Served, request: Any, context: grpc.ServicerContext) -> Answered:
+    try:
+        answered = served.call(request, _routing(context))
+    except ApiError as error:
+        if error.deployed_model:
+            context.set_trailing_metadata(((DEPLOYED_MODEL_HEADER, error.deployed_model),))
+        context.abort(error.code, error.message)
+    if answered.headers:
+        context.send_initial_metadata(tuple(answered.headers.items()))
+    return answered
 
 
 def _routing(context: grpc.ServicerContext) -> str:
@@ -273,23 +257,3 @@ def _routing(context: grpc.ServicerContext) -> str:
         if key == _ROUTING_HEADER:
             return unquote(value if isinstance(value, str) else value.decode())
     return ""
-
-
-def _subject(request: Any) -> str:
-    """Return the resource that a request is about."""
-    for field in ("parent", "name", "endpoint", "model"):
-        value = getattr(request, field, "")
-        name = value if isinstance(value, str) else getattr(value, "name", "")
-        if name:
-            return name
-    return ""
-
-
-def _location(request: Any) -> str:
-    return "/".join(_subject(request).split("/")[:4])
-
-
-def _request_type(method: str) -> Any:
-    if method in methods.OPERATIONS:
-        return getattr(operations_pb2, f"{method}Request")
-    return request_class(method)

@@ -59,6 +59,8 @@ class State:
         self.endpoints: dict[str, Message] = {}
         self.address = ""
         """Where the emulator is served; "" until it is."""
+        self.rest_address = ""
+        """Where it is served over REST; "" if it is not."""
         self._random = random.Random(seed)
 
     def settle(self) -> None:

@@ -10,9 +10,10 @@ import threading
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from vertex_emulator.errors import ApiError
 from vertex_emulator.monitoring import protos
 from vertex_emulator.monitoring.protos import Message
-from vertex_emulator.monitoring.rpc import ApiError, not_found
+from vertex_emulator.monitoring.rpc import not_found
 from vertex_emulator.monitoring.series import Kind, ValueType
 
 ENDPOINT = "aiplatform.googleapis.com/Endpoint"

@@ -6,13 +6,13 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
+from vertex_emulator.errors import ApiError
 from vertex_emulator.monitoring import protos
 from vertex_emulator.monitoring.alerting import AlertPolicyService
 from vertex_emulator.monitoring.conditions import Watch, advance, fingerprint, visible_minute
 from vertex_emulator.monitoring.descriptors import Descriptor, Descriptors
 from vertex_emulator.monitoring.incidents import Incident, new_incident_id
 from vertex_emulator.monitoring.protos import Message
-from vertex_emulator.monitoring.rpc import ApiError
 from vertex_emulator.monitoring.series import PERIOD, Kind, SeriesId, SeriesStore, ValueType
 
 INTERVAL = 30.0

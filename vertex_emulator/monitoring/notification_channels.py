@@ -9,11 +9,11 @@ from urllib.parse import urlsplit
 
 import grpc
 
+from vertex_emulator.errors import ApiError
 from vertex_emulator.monitoring import protos
 from vertex_emulator.monitoring.filter import parse
 from vertex_emulator.monitoring.protos import Message
 from vertex_emulator.monitoring.rpc import (
-    ApiError,
     Method,
     apply_mask,
     invalid_field,

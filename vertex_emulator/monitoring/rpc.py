@@ -16,18 +16,10 @@ from typing import TypeVar
 
 import grpc
 
+from vertex_emulator.errors import ApiError
 from vertex_emulator.monitoring.protos import Message
 
 T = TypeVar("T")
-
-
-class ApiError(Exception):
-    """A refusal that the client sees as a gRPC status."""
-
-    def __init__(self, code: grpc.StatusCode, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
 
 
 def invalid_argument(message: str) -> ApiError:

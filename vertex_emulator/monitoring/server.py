@@ -9,6 +9,7 @@ from concurrent import futures
 
 import grpc
 
+from vertex_emulator.calls import Answered, Callee, Served
 from vertex_emulator.clock import Clock, now, wall_seconds
 from vertex_emulator.metrics import MetricSink
 from vertex_emulator.monitoring.alerting import AlertPolicyService
@@ -20,7 +21,7 @@ from vertex_emulator.monitoring.incidents import Incident, Project, notification
 from vertex_emulator.monitoring.metric_service import MetricService
 from vertex_emulator.monitoring.notification_channels import NotificationChannelService
 from vertex_emulator.monitoring.protos import Message
-from vertex_emulator.monitoring.rpc import CallLog, generic_handler, not_found
+from vertex_emulator.monitoring.rpc import CallLog, Method, generic_handler, not_found
 from vertex_emulator.monitoring.series import RETENTION, SeriesStore, Visibility
 
 logger = logging.getLogger(__name__)
@@ -80,6 +81,21 @@ class Monitoring:
             generic_handler(service.name, service.methods(), self.calls)
             for service in (self._metrics, self._policies, self._channels)
         ]
+
+    def methods(self) -> dict[str, Served]:
+        """Return all methods by full name, for whoever serves them by another protocol than gRPC."""
+        return {
+            f"{service.name}/{name}": Served(method.request, self._callee(service.name, name, method))
+            for service in (self._metrics, self._policies, self._channels)
+            for name, method in service.methods().items()
+        }
+
+    def _callee(self, service: str, name: str, method: Method) -> Callee:
+        def call(request: Message, _: str) -> Answered:
+            self.calls.note(f"{service.rsplit('.', 1)[-1]}/{name}")
+            return Answered(method.response, [method.call(request).SerializeToString()])
+
+        return call
 
     def incidents(self) -> list[Incident]:
         """Every incident so far, each as it is now."""

@@ -1,0 +1,131 @@
+"""What happens to every call, by whatever protocol it came: counted, delayed, refused, metered, carried out, logged."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from google.longrunning import operations_pb2
+
+from vertex_emulator import methods
+from vertex_emulator.errors import ApiError
+from vertex_emulator.messages import Message
+
+if TYPE_CHECKING:
+    from vertex_emulator.faults import Faults
+    from vertex_emulator.logs import Logs
+    from vertex_emulator.quotas import QuotaMeter
+    from vertex_emulator.state import State
+
+Handler = Callable[[Any], Any]
+"""Takes a raw request; returns a message, a list of them (a stream), or either with the headers of the answer."""
+_KEPT_CALLS = 100_000
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A call's answer as bytes: what the handlers return is alive, and is serialised while it cannot change."""
+
+    kind: Any
+    """The raw protobuf class of the messages."""
+    parts: Sequence[bytes]
+    """One message, or those of a stream."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def messages(self) -> list[Message]:
+        """Return independent messages."""
+        return [self.kind.FromString(part) for part in self.parts]
+
+
+Callee = Callable[[Message, str], Answered]
+"""One method for whoever serves it: takes the raw request and the routing header ("" without one)."""
+
+
+@dataclass(frozen=True)
+class Served:
+    """A method of the emulator as a front end sees it."""
+
+    request: Any
+    """The raw class of its requests."""
+    call: Callee
+    is_streaming: bool = False
+
+
+class Calls:
+    """Carries out calls of all methods but Monitoring's."""
+
+    def __init__(
+        self, handlers: Mapping[str, Handler], state: State, quotas: QuotaMeter, faults: Faults, logs: Logs
+    ) -> None:
+        self.log: deque[tuple[str, str]] = deque(maxlen=_KEPT_CALLS)
+        self.counts: Counter[str] = Counter()
+        self._handlers = handlers
+        self._state = state
+        self._quotas = quotas
+        self._faults = faults
+        self._logs = logs
+
+    def method(self, name: str) -> Callee:
+        """Return one method, e.g. ``UploadModel``; it raises ``ApiError`` when it refuses."""
+        handler = self._handlers[name]
+        is_locked = name not in methods.UNLOCKED
+        is_audited = methods.is_audited(name)
+        is_prediction = name in methods.PREDICTIONS
+
+        def call(request: Message, routing: str) -> Answered:
+            self.counts[name] += 1
+            if not is_prediction:
+                self.log.append((name, routing))
+            if (slowness := self._faults.slowness(name)) > 0:
+                time.sleep(slowness)
+            if (refusal := self._faults.refusal(name)) is not None:
+                raise refusal
+            self._quotas.check(name, _location(request))
+            if is_locked:
+                with self._state.lock:
+                    self._state.settle()
+                    answered = _answered(self._change(name, handler, request) if is_audited else handler(request))
+            else:
+                answered = _answered(handler(request))
+            if (lost := self._faults.lost(name)) is not None:
+                raise lost
+            return answered
+
+        return call
+
+    def _change(self, method: str, handler: Handler, request: Any) -> Any:
+        """Carry out a method that changes something, and write its audit entry unless its operation does."""
+        try:
+            answer = handler(request)
+        except ApiError as error:
+            self._logs.audit(method, _subject(request), request, error=error)
+            raise
+        if not isinstance(answer, operations_pb2.Operation):
+            self._logs.audit(method, getattr(answer, "name", "") or _subject(request), request, response=answer)
+        return answer
+
+
+def _answered(answer: Any) -> Answered:
+    headers: Mapping[str, str] = {}
+    if isinstance(answer, tuple):
+        answer, headers = answer
+    if isinstance(answer, list):
+        return Answered(type(answer[0]), [part.SerializeToString() for part in answer], headers)
+    return Answered(type(answer), [answer.SerializeToString()], headers)
+
+
+def _subject(request: Any) -> str:
+    """Return the resource that a request is about."""
+    for name in ("parent", "name", "endpoint", "model"):
+        value = getattr(request, name, "")
+        subject = value if isinstance(value, str) else getattr(value, "name", "")
+        if subject:
+            return subject
+    return ""
+
+
+def _location(request: Any) -> str:
+    return "/".join(_subject(request).split("/")[:4])
