@@ -1,7 +1,8 @@
 """The whole system on one machine: the real functions and clients, and local servers for what they talk to.
 
 Four processes (Vertex AI with Monitoring, Pub/Sub, the functions, and the one that uses this module) and one per model server. Everything
-computes the same compressed time from ``CLOCK_ORIGIN`` and ``CLOCK_RATE``.
+computes the same compressed time from ``CLOCK_ORIGIN`` and ``CLOCK_RATE``. For fidelity each function can have a process and a server of its
+own, as in the cloud, and Google's Pub/Sub emulator can stand in for ours.
 """
 
 from __future__ import annotations
@@ -12,13 +13,16 @@ import secrets
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
+from local.functions import FUNCTIONS
+from local.google_emulators import NotInstalled, start_pubsub
+from local.host import ProcessHost, discover
 from local.identity import Issuer, KeyServer
 from local.process import Part
 from local.pubsub.wiring import Route, wire
@@ -28,7 +32,8 @@ from shared import topics
 
 PROJECT = "local-project"
 REGION = "us-central1"
-SERVING = Path(__file__).parent.parent / "infra" / "serving" / "server.py"
+ROOT = Path(__file__).parent.parent
+SERVING = ROOT / "infra" / "serving" / "server.py"
 
 ROUTES: Mapping[str, Route] = {
     "register_model": Route(topics.TRAINING_COMPLETED, attempts=100, maximum_backoff=timedelta(seconds=60)),
@@ -64,7 +69,21 @@ class Settings:
     metrics_delay: float = 60
     vertex: Mapping[str, Any] = field(default_factory=dict)
     """Further keys of the emulator's configuration."""
-    alert_channel: str = "webhook"
+    jobs: Sequence[Job] = JOBS
+    host: Literal["thread", "process"] = "thread"
+    """All functions in one process, or each in one of its own under the production server: slower to start, and as in the cloud."""
+    pubsub: Literal["embedded", "google"] = "embedded"
+    """Ours, or Google's emulator, whose time is the wall clock's: it needs ``rate`` 1."""
+
+    def __post_init__(self) -> None:
+        if self.pubsub == "google" and self.rate != 1:
+            raise ValueError(
+                f"rate is {self.rate:g}; Google's Pub/Sub emulator dates messages by the wall clock, so it must be 1"
+            )
+
+
+class NotInstalledError(RuntimeError):
+    """Something that was asked for is not on this machine; the message says what would help."""
 
 
 class LocalCloud:
@@ -78,6 +97,7 @@ class LocalCloud:
         self.receiver = Receiver(self.notice_secret)
         self.environment: dict[str, str] = {}
         self._stack = ExitStack()
+        self._url: Callable[[str], str] | None = None
 
     @property
     def buckets(self) -> Path:
@@ -100,7 +120,9 @@ class LocalCloud:
 
     def url(self, function: str) -> str:
         """Where a function listens."""
-        return f"{self.environment['FUNCTIONS_URL']}/{function}"
+        if self._url is None:
+            raise RuntimeError("the functions are not served yet; enter the cloud first")
+        return self._url(function)
 
     def __enter__(self) -> Self:
         try:
@@ -120,7 +142,7 @@ class LocalCloud:
         self._set(CLOCK_RATE=f"{self.settings.rate:g}", CLOCK_ORIGIN=f"{time.time():.3f}", GOOGLE_CLOUD_PROJECT=PROJECT)
         keys = self._stack.enter_context(KeyServer(self.issuer))
         self._stack.enter_context(self.receiver)
-        self._set(PUBSUB_EMULATOR_HOST=self._run("pubsub", "local.pubsub", "--port", "0"))
+        self._set(PUBSUB_EMULATOR_HOST=self._serve_pubsub())
         # The topics first: log entries and incidents are published as soon as Vertex AI is there.
         wire(self.pubsub, PROJECT, {}, lambda name: name, topics=topics.ALL)
         config = {
@@ -147,10 +169,25 @@ class LocalCloud:
                 | {"ops": {"url": self.receiver.url, "secret": self.notice_secret}}
             ),
         )
-        self._set(FUNCTIONS_URL="http:" + self._run("functions", "local.functions").removeprefix("http:"))
+        self._url = self._serve_functions()
         wire(self.pubsub, PROJECT, ROUTES, self.url, topics=topics.ALL)
         schedule = f"projects/{PROJECT}/topics/{topics.SCHEDULE}"
-        self._stack.enter_context(Scheduler(self.pubsub, schedule, JOBS))
+        self._stack.enter_context(Scheduler(self.pubsub, schedule, self.settings.jobs))
+
+    def _serve_pubsub(self) -> str:
+        if self.settings.pubsub == "embedded":
+            return self._run("pubsub", "local.pubsub", "--port", "0")
+        emulator = start_pubsub()
+        if isinstance(emulator, NotInstalled):
+            raise NotInstalledError(emulator.reason)
+        return self._stack.enter_context(emulator).address
+
+    def _serve_functions(self) -> Callable[[str], str]:
+        if self.settings.host == "process":
+            return self._stack.enter_context(ProcessHost(discover(FUNCTIONS), root=ROOT)).url
+        base = self._run("functions", "local.functions")
+        self._set(FUNCTIONS_URL=base)
+        return lambda function: f"{base}/{function}"
 
     def _set(self, **variables: str) -> None:
         """For the parts, and for this process: the command line and the demo use the same clients."""
