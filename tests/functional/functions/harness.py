@@ -1,4 +1,4 @@
-"""The functions in the real Functions Framework, with the real adapters, against local servers whose clock the test moves.
+"""What the stories speak of: training runs, uploads, ticks, commands, and what became of a version.
 
 Nothing runs between events: a test wakes a function with the push that Pub/Sub would post, looks at what was published and at what
 Vertex AI has, and wakes the next.
@@ -6,45 +6,21 @@ Vertex AI has, and wakes the next.
 
 from __future__ import annotations
 
-import json
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-import grpc
-from google.cloud.aiplatform_v1.services.endpoint_service.client import EndpointServiceClient
-from google.cloud.aiplatform_v1.services.endpoint_service.transports.grpc import EndpointServiceGrpcTransport
-from google.cloud.aiplatform_v1.services.model_service.client import ModelServiceClient
-from google.cloud.aiplatform_v1.services.model_service.transports.grpc import ModelServiceGrpcTransport
-
 from local.cloud import ROUTES
-from local.function_loader import FunctionLoader
-from local.host import discover
-from local.pubsub import PubsubServer
-from local.pubsub.clients import subscriber_at
-from local.pubsub.message import Message, push_body
-from local.pubsub.wiring import wire
-from local.sinks import LogSinks
+from local.pubsub.message import Message
 from shared import topics
 from shared.events.schedule import Tick, tick_message
 from shared.policy.schema import Policy
 from shared.rollout.observed import Endpoint, ModelVersion, TargetRef
 from shared.rollout.record import LedgerEntry, Rollout
-from shared.wiring import World, world
 from tests.functional.functions.policies import ENDPOINT, MODEL
-from vertex_emulator.config import Config
+from tests.functional.functions.servers import NUMBER, PARENT, PROJECT, REGION, Servers
 from vertex_emulator.metrics import Resource
-from vertex_emulator.monitoring.server import Monitoring
-from vertex_emulator.server import Emulator
 
-PROJECT, NUMBER, REGION = "local-project", "123456789012", "us-central1"
-PARENT = f"projects/{PROJECT}/locations/{REGION}"
-FUNCTIONS = Path(__file__).parents[3] / "functions"
 ONLINE = "aiplatform.googleapis.com/prediction/online/"
-BEGIN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 AUDIENCE, NOTICE_SECRET = "rollouts-test", "the-secret-of-the-notices"
 ROUNDS = 30
 """How often ``settle`` looks for further messages; a chain that is longer does not end by itself."""
@@ -64,100 +40,11 @@ WRITES = frozenset(
 """The methods with which the functions change Vertex AI."""
 
 
-class Apps:
-    """Every function's application, loaded once."""
+class Cloud(Servers):
+    """Local servers and short words for what happens on them."""
 
-    def __init__(self) -> None:
-        self._loader = FunctionLoader()
-        self._apps: dict[str, Any] = {
-            name: self._loader.app(name, folder) for name, folder in discover(FUNCTIONS).items()
-        }
-
-    def client(self, function: str) -> Any:
-        """A test client, which speaks to the application as a web server does."""
-        return self._apps[function].test_client()
-
-    def forget(self) -> None:
-        self._loader.forget()
-
-
-class Cloud:
-    """Local servers, a clock, and short words for what the stories do."""
-
-    def __init__(self, apps: Apps, folder: Path, config: Config | None = None) -> None:
-        self.apps = apps
-        self.store = folder / "store"
-        self.store.mkdir()
-        self.now = BEGIN
-        self.pubsub = PubsubServer().start()
-        self._wire()
-        self.monitoring = Monitoring(delay=60.0, clock=self.clock, project_id=PROJECT, project_number=int(NUMBER))
-        self.emulator = Emulator(
-            config or Config(),
-            clock=self.clock,
-            sink=self.monitoring.sink,
-            log_sink=LogSinks(self.pubsub.address, PROJECT).export,
-            extra_handlers=self.monitoring.handlers(),
-        )
-        self.address = self.emulator.start(tick=False)
-        self._channel = grpc.insecure_channel(self.address)
-        self.endpoints = EndpointServiceClient(transport=EndpointServiceGrpcTransport(channel=self._channel))
-        self.models = ModelServiceClient(transport=ModelServiceGrpcTransport(channel=self._channel))
-        self.token = ""
-        """The ID token that commands are sent with."""
-        self._ids = iter(range(1, 1_000_000))
-
-    def clock(self) -> datetime:
-        return self.now
-
-    def environment(self) -> dict[str, str]:
-        """What points the functions at the servers."""
-        return {
-            "GOOGLE_CLOUD_PROJECT": PROJECT,
-            "PUBSUB_EMULATOR_HOST": self.pubsub.address,
-            "VERTEX_EMULATOR_HOST": self.address,
-            "MONITORING_EMULATOR_HOST": self.address,
-            "STORE": "sqlite",
-            "STORE_PATH": str(self.store / "rollouts.db"),
-            # Back-off between repeated calls lasts milliseconds; the functions' present is set by hand.
-            "CLOCK_RATE": "200",
-            "CLOCK_ORIGIN": f"{BEGIN.timestamp()}",
-        }
-
-    def open(self) -> None:
-        """Give the functions adapters of their own, and our clock; after the environment is set."""
-        world.cache_clear()
-        world().now = self.clock
-
-    def close(self) -> None:
-        if "store" in vars(world()):
-            world().store.close()
-        world.cache_clear()
-        self._channel.close()
-        self.emulator.stop()
-        self.monitoring.stop()
-        self.pubsub.stop()
-
-    @property
-    def world(self) -> World:
-        """The adapters that the functions use."""
-        return world()
-
-    # -- events ---------------------------------------------------------------------------------------
-
-    def wake(
-        self, function: str, data: bytes | Mapping[str, Any], *, age: timedelta = timedelta(0), **attributes: str
-    ) -> int:
-        """Post a push with this message; the status that Pub/Sub would see."""
-        body = data if isinstance(data, bytes) else json.dumps(data).encode()
-        topic = f"projects/{PROJECT}/topics/{ROUTES[function].topic}"
-        message = Message(f"m{next(self._ids)}", self.now - age, body, attributes)
-        return self.post(function, push_body(message, f"projects/{PROJECT}/subscriptions/x", None), topic)
-
-    def post(self, function: str, body: bytes, path: str = "") -> int:
-        """Post any body to a function."""
-        answer = self.apps.client(function).post(f"/{path}", data=body, content_type="application/json")
-        return int(answer.status_code)
+    token = ""
+    """The ID token that commands are sent with."""
 
     def tick(self, job: str, **options: Any) -> int:
         """What the schedule does."""
@@ -191,31 +78,18 @@ class Cloud:
         }
         return {k: v for k, v in (alert | changes).items() if v is not None}
 
-    def published(self, topic: str) -> list[Message]:
-        """Take everything that waits in a topic."""
-        self.emulator.logs.drain()
-        name = f"projects/{PROJECT}/subscriptions/{topic}"
-        leases = self.pubsub.broker.take(name, 1000)
-        self.pubsub.broker.acknowledge(name, [lease.ack_id for lease in leases])
-        return [lease.pending.message for lease in leases]
-
     def deliver(self, topic: str) -> list[int]:
         """Wake the function that hears of a topic with everything that waits there; what it answered."""
         listener = next(name for name, route in ROUTES.items() if route.topic == topic and not route.filter)
         return [self.wake(listener, message.data) for message in self.published(topic)]
 
-    def settle(self, *silent: str) -> None:
+    def settle(self) -> None:
         """Deliver all events that move rollouts until none is left; what was refused is lost, as the next tick repeats it."""
-        heard = [t for t in (topics.MODEL_UPLOADED, topics.ALERT_FIRED, topics.ROLLOUT_DUE) if t not in silent]
+        heard = (topics.MODEL_UPLOADED, topics.ALERT_FIRED, topics.ROLLOUT_DUE)
         for _ in range(ROUNDS):
             if not any([self.deliver(topic) for topic in heard]):
                 return
         raise AssertionError(f"events did not come to an end in {ROUNDS} rounds")
-
-    def advance(self, **span: float) -> None:
-        """Let time pass."""
-        self.now += timedelta(**span)
-        self.emulator.tick()
 
     def minutes(self, number: int, *, errors: Mapping[str, float] | None = None, requests: int = 300) -> None:
         """So many minutes with traffic, each followed by a tick and all that it asks for.
@@ -243,8 +117,6 @@ class Cloud:
                 labels = {"deployed_model_id": deployed.id, "response_code": code, "spot": "false"}
                 if count:
                     self.monitoring.sink.add(f"{ONLINE}response_count", labels, resource, count)
-
-    # -- what is the case -------------------------------------------------------------------------------
 
     def apply(self, policy: Policy) -> None:
         """What ``rollouts apply`` does."""
@@ -282,39 +154,6 @@ class Cloud:
 
     def dead_letters(self) -> list[Message]:
         return self.published(topics.DEAD_LETTERS)
-
-    def calls(self) -> Iterator[str]:
-        """Every method of Vertex AI that was called, in order."""
-        return (method for method, _ in self.emulator.calls)
-
-    def counted(self) -> Counter[str]:
-        """Calls to Google so far: Vertex AI's and Monitoring's by method, Pub/Sub's as ``publish:TOPIC``."""
-        self.emulator.logs.drain()
-        calls = Counter(self.emulator.counts)
-        calls += Counter({m.partition("/")[2]: n for m, n in self.monitoring.calls.counts().items()})
-        prefix = f"projects/{PROJECT}/topics/"
-        for name, counts in self.pubsub.broker.counts().items():
-            if name.startswith(prefix):
-                calls[f"publish:{name.removeprefix(prefix)}"] += counts["published"]
-        return +calls
-
-    @contextmanager
-    def without_store(self) -> Iterator[None]:
-        """The store cannot be reached."""
-        aside = self.store.rename(self.store.with_name("aside"))
-        try:
-            yield
-        finally:
-            aside.rename(self.store)
-
-    @contextmanager
-    def cost(self) -> Iterator[Counter[str]]:
-        """The calls to Google that are made inside."""
-        before, spent = self.counted(), Counter[str]()
-        yield spent
-        spent.update(self.counted() - before)
-
-    # -- what others do ----------------------------------------------------------------------------------
 
     def train(self, run: str = "run-1", **changes: Any) -> dict[str, Any]:
         """The plain message of a finished training run."""
@@ -364,16 +203,3 @@ class Cloud:
             endpoint={"name": f"{PARENT}/endpoints/{endpoint}", "traffic_split": split},
             update_mask={"paths": ["traffic_split"]},
         )
-
-    def _wire(self) -> None:
-        """The topics, and a subscription to each that the test empties."""
-        wire(self.pubsub.address, PROJECT, {}, lambda name: name, topics=topics.ALL)
-        with subscriber_at(self.pubsub.address) as subscriber:
-            for topic in topics.ALL:
-                if topic != topics.DEAD_LETTERS:
-                    subscriber.create_subscription(
-                        {
-                            "name": f"projects/{PROJECT}/subscriptions/{topic}",
-                            "topic": f"projects/{PROJECT}/topics/{topic}",
-                        }
-                    )

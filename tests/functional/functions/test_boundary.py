@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from shared import topics
-from tests.functional.functions.harness import PROJECT, Cloud
+from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import policy
+from tests.functional.functions.servers import PROJECT
 
 TICKED = ("assess_rollouts", "find_training_runs", "retire_models")
 WOKEN = ("register_model", "start_rollout", "advance_rollout", "roll_back", "notify", *TICKED)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from shared import topics
-from tests.functional.functions.harness import PROJECT, Cloud
+from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import ERRORS, judged
+from tests.functional.functions.servers import PROJECT
 
 
 def due(cloud: Cloud, version: str) -> dict[str, str]:

@@ -10,8 +10,9 @@ from google.cloud.aiplatform_v1.services.prediction_service.client import Predic
 from google.cloud.aiplatform_v1.services.prediction_service.transports.grpc import PredictionServiceGrpcTransport
 
 from shared.rollout.observed import DeployedModel
-from tests.functional.functions.harness import PARENT, Cloud
+from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import ENDPOINT, policy
+from tests.functional.functions.servers import PARENT
 
 
 def resize(cloud: Cloud, version: str, minimum: int) -> None:

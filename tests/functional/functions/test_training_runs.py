@@ -13,8 +13,9 @@ from google.cloud.aiplatform_v1.services.pipeline_service.client import Pipeline
 from google.cloud.aiplatform_v1.services.pipeline_service.transports.grpc import PipelineServiceGrpcTransport
 
 from shared import topics
-from tests.functional.functions.harness import PARENT, Cloud
+from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import MODEL, policy
+from tests.functional.functions.servers import PARENT
 
 CONTAINER = {"image": "sim/churn:1"}
 SPEC: dict[str, Any] = {

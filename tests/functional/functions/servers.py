@@ -1,0 +1,179 @@
+"""Local servers with a clock that the test moves, and the functions in the real Functions Framework in front of them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.cloud.aiplatform_v1.services.endpoint_service.client import EndpointServiceClient
+from google.cloud.aiplatform_v1.services.endpoint_service.transports.grpc import EndpointServiceGrpcTransport
+from google.cloud.aiplatform_v1.services.model_service.client import ModelServiceClient
+from google.cloud.aiplatform_v1.services.model_service.transports.grpc import ModelServiceGrpcTransport
+
+from local.cloud import ROUTES
+from local.function_loader import FunctionLoader
+from local.host import discover
+from local.pubsub import PubsubServer
+from local.pubsub.clients import subscriber_at
+from local.pubsub.message import Message, push_body
+from local.pubsub.wiring import wire
+from local.sinks import LogSinks
+from shared import topics
+from shared.wiring import World, world
+from vertex_emulator.monitoring.server import Monitoring
+from vertex_emulator.server import Emulator
+
+PROJECT, NUMBER, REGION = "local-project", "123456789012", "us-central1"
+PARENT = f"projects/{PROJECT}/locations/{REGION}"
+FUNCTIONS = Path(__file__).parents[3] / "functions"
+BEGIN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+
+class Apps:
+    """Every function's application, loaded once."""
+
+    def __init__(self) -> None:
+        self._loader = FunctionLoader()
+        self._apps: dict[str, Any] = {
+            name: self._loader.app(name, folder) for name, folder in discover(FUNCTIONS).items()
+        }
+
+    def client(self, function: str) -> Any:
+        """A test client, which speaks to the application as a web server does."""
+        return self._apps[function].test_client()
+
+    def forget(self) -> None:
+        self._loader.forget()
+
+
+class Servers:
+    """Vertex AI, Monitoring, Pub/Sub and a store; the functions find them by their environment."""
+
+    def __init__(self, apps: Apps, folder: Path) -> None:
+        self.apps = apps
+        self.store = folder / "store"
+        self.store.mkdir()
+        self.now = BEGIN
+        self.pubsub = PubsubServer().start()
+        self._wire()
+        self.monitoring = Monitoring(delay=60.0, clock=self.clock, project_id=PROJECT, project_number=int(NUMBER))
+        self.emulator = Emulator(
+            clock=self.clock,
+            sink=self.monitoring.sink,
+            log_sink=LogSinks(self.pubsub.address, PROJECT).export,
+            extra_handlers=self.monitoring.handlers(),
+        )
+        self.address = self.emulator.start(tick=False)
+        self._channel = grpc.insecure_channel(self.address)
+        self.endpoints = EndpointServiceClient(transport=EndpointServiceGrpcTransport(channel=self._channel))
+        self.models = ModelServiceClient(transport=ModelServiceGrpcTransport(channel=self._channel))
+        self._ids = iter(range(1, 1_000_000))
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def environment(self) -> dict[str, str]:
+        """What points the functions at the servers."""
+        return {
+            "GOOGLE_CLOUD_PROJECT": PROJECT,
+            "PUBSUB_EMULATOR_HOST": self.pubsub.address,
+            "VERTEX_EMULATOR_HOST": self.address,
+            "MONITORING_EMULATOR_HOST": self.address,
+            "STORE": "sqlite",
+            "STORE_PATH": str(self.store / "rollouts.db"),
+            # Back-off between repeated calls lasts milliseconds; the functions' present is set by hand.
+            "CLOCK_RATE": "200",
+            "CLOCK_ORIGIN": f"{BEGIN.timestamp()}",
+        }
+
+    def open(self) -> None:
+        """Give the functions adapters of their own, and our clock; after the environment is set."""
+        world.cache_clear()
+        world().now = self.clock
+
+    def close(self) -> None:
+        if "store" in vars(world()):
+            world().store.close()
+        world.cache_clear()
+        self._channel.close()
+        self.emulator.stop()
+        self.monitoring.stop()
+        self.pubsub.stop()
+
+    @property
+    def world(self) -> World:
+        """The adapters that the functions use."""
+        return world()
+
+    def wake(
+        self, function: str, data: bytes | Mapping[str, Any], *, age: timedelta = timedelta(0), **attributes: str
+    ) -> int:
+        """Post a push with this message; the status that Pub/Sub would see."""
+        body = data if isinstance(data, bytes) else json.dumps(data).encode()
+        topic = f"projects/{PROJECT}/topics/{ROUTES[function].topic}"
+        message = Message(f"m{next(self._ids)}", self.now - age, body, attributes)
+        return self.post(function, push_body(message, f"projects/{PROJECT}/subscriptions/x", None), topic)
+
+    def post(self, function: str, body: bytes, path: str = "") -> int:
+        """Post any body to a function."""
+        answer = self.apps.client(function).post(f"/{path}", data=body, content_type="application/json")
+        return int(answer.status_code)
+
+    def published(self, topic: str) -> list[Message]:
+        """Take everything that waits in a topic."""
+        self.emulator.logs.drain()
+        name = f"projects/{PROJECT}/subscriptions/{topic}"
+        leases = self.pubsub.broker.take(name, 1000)
+        self.pubsub.broker.acknowledge(name, [lease.ack_id for lease in leases])
+        return [lease.pending.message for lease in leases]
+
+    def advance(self, **span: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(**span)
+        self.emulator.tick()
+
+    def counted(self) -> Counter[str]:
+        """Calls to Google so far: Vertex AI's and Monitoring's by method, Pub/Sub's as ``publish:TOPIC``."""
+        self.emulator.logs.drain()
+        calls = Counter(self.emulator.counts)
+        calls += Counter({m.partition("/")[2]: n for m, n in self.monitoring.calls.counts().items()})
+        prefix = f"projects/{PROJECT}/topics/"
+        for name, counts in self.pubsub.broker.counts().items():
+            if name.startswith(prefix):
+                calls[f"publish:{name.removeprefix(prefix)}"] += counts["published"]
+        return +calls
+
+    @contextmanager
+    def without_store(self) -> Iterator[None]:
+        """The store cannot be reached."""
+        aside = self.store.rename(self.store.with_name("aside"))
+        try:
+            yield
+        finally:
+            aside.rename(self.store)
+
+    @contextmanager
+    def cost(self) -> Iterator[Counter[str]]:
+        """The calls to Google that are made inside."""
+        before, spent = self.counted(), Counter[str]()
+        yield spent
+        spent.update(self.counted() - before)
+
+    def _wire(self) -> None:
+        """The topics, and a subscription to each that the test empties."""
+        wire(self.pubsub.address, PROJECT, {}, lambda name: name, topics=topics.ALL)
+        with subscriber_at(self.pubsub.address) as subscriber:
+            for topic in topics.ALL:
+                if topic != topics.DEAD_LETTERS:
+                    subscriber.create_subscription(
+                        {
+                            "name": f"projects/{PROJECT}/subscriptions/{topic}",
+                            "topic": f"projects/{PROJECT}/topics/{topic}",
+                        }
+                    )
