@@ -66,11 +66,11 @@ def _bad_version(facts: Facts) -> Outcome:
     shares, entry = _shares(facts, "3"), _rollback_of(facts, "3")
     rollout = facts.rollouts.get("3")
     good = shares == [10, 0] and rollout is not None and rollout.phase is Phase.ROLLED_BACK and entry is not None
-    names_number = (
-        entry is not None
-        and ("error_rate" in entry.sentence or "tokens_per_image" in entry.sentence)
-        and ">" in entry.sentence
+    # The analysis or Monitoring's incident: whichever sees it first says what was observed and what the limit is.
+    by_analysis = (
+        entry is not None and ">" in entry.sentence and ("error_rate" in entry.sentence or "tokens" in entry.sentence)
     )
+    names_number = by_analysis or (entry is not None and "observed" in entry.sentence and "limit" in entry.sentence)
     found = entry.sentence if entry else "it was not rolled back"
     return Outcome("v3 is rolled back at 10 %, with the reason in numbers", found, good and names_number)
 

@@ -27,7 +27,8 @@ from shared.vertex.registry import Registry
 from shared.wiring import store_from_env
 
 POLICY = Path(__file__).parent.parent / "infra" / "policies" / "arr-coc-relevance.yaml"
-SOUND = {"latency_ms": 2, "jitter_ms": 1}
+SOUND = {"latency_ms": 25, "jitter_ms": 3}
+"""A model that takes its time, so that what else this machine does is small beside it."""
 V1 = Run("run-1", behaviour=SOUND, metrics={"relevance_auc": 0.861})
 V2 = Run("run-2", behaviour=SOUND, metrics={"relevance_auc": 0.874}, code_revision="8d04b7e")
 V3 = Run(
@@ -38,6 +39,7 @@ V3 = Run(
     code_revision="c77e210",
 )
 V4 = Run("run-4", scorer="participatory", behaviour=SOUND, metrics={"relevance_auc": 0.879}, code_revision="f19a3d5")
+CALLERS = 24
 DEGRADED = {**SOUND, "error_rate": 0.35}
 INTO_THE_WATCH = timedelta(minutes=6)
 """How long v4 is well: an incident that begins within the metrics' lag of a promotion cannot be its fault."""
@@ -166,7 +168,9 @@ class Story:
     def _begin_traffic(self) -> None:
         name = f"projects/{PROJECT}/locations/{REGION}/endpoints/{self._target.endpoint}"
         reporter = QualityReporter(connect_metrics(self._cloud.vertex), name).start()
-        self._traffic = Traffic(self._cloud.vertex, name, self._rps, self._seed, reporter.observe).start()
+        self._traffic = Traffic(
+            self._cloud.vertex, name, self._rps, self._seed, reporter.observe, workers=CALLERS
+        ).start()
 
     def _until(self, what: str, version: str, phase: Phase, minutes: float) -> Rollout:
         """Wait until that version's rollout is in that phase; compressed minutes."""

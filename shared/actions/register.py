@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared import log, topics
+from shared.actions.record import record_entry
 from shared.errors import NotYetError, PermanentError, TransientError
 from shared.events.model import ModelUploaded, model_uploaded_message
 from shared.events.training import TrainingRun
@@ -20,6 +21,7 @@ from shared.policy.schema import Policy
 from shared.rollout.aliases import CANDIDATE
 from shared.rollout.names import label_key, label_value
 from shared.rollout.observed import ModelVersion
+from shared.rollout.record import LedgerEntry
 from shared.store.store import Claim
 from shared.wiring import World
 
@@ -56,6 +58,9 @@ def register_model(world: World, run: TrainingRun, holder: str) -> ModelVersion 
     training = _read_training(world, run)
     if training is None:
         return None
+    if training.policy.mode == "observe":
+        _say_only(world, training)
+        return None
     claim = world.store.claim(training.label, holder, world.now(), LEASE)
     if claim.state == "done":
         log.info(f"{training.policy.model} v{claim.version} is registered already for run {run.run_id}")
@@ -64,6 +69,21 @@ def register_model(world: World, run: TrainingRun, holder: str) -> ModelVersion 
     if version is None:
         version = _upload(world, training, claim, holder)
     return _complete(world, training, claim, version)
+
+
+def _say_only(world: World, training: Training) -> None:
+    """Observe mode writes nothing to Vertex AI: that the run ended goes into the ledger, once."""
+    sentence = f"Would have registered run {training.run.run_id} as a version of {training.policy.model}"
+    entry = LedgerEntry(
+        id=label_value(f"run-{training.label}"),
+        rollout="",
+        model=training.policy.model,
+        at=world.now(),
+        decision="note",
+        sentence=sentence,
+        actor="register_model (observing)",
+    )
+    record_entry(world, entry)
 
 
 def _read_training(world: World, run: TrainingRun) -> Training | None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import ast
 import inspect
 import json
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, TypeAdapter
 
 from shared.policy import rollout, schema
 from shared.policy.schema import Policy
@@ -25,12 +27,23 @@ def policy_json_schema() -> dict[str, Any]:
         for key, text in described.get(name, {}).items():
             if key in node["properties"]:
                 node["properties"][key]["description"] = text
+        _write_defaults(getattr(schema, name), node["properties"])
     return {"$schema": DIALECT, **generated}
 
 
 def policy_json_schema_text() -> str:
     """The schema as it stands in docs/policy.schema.json."""
     return json.dumps(policy_json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _write_defaults(model: type[BaseModel], properties: dict[str, Any]) -> None:
+    """Defaults as a person writes them (``15m``, ``1%``): an editor that fills them in must not write an invalid file."""
+    for name, field in model.model_fields.items():
+        node = properties.get(field.alias or name, {})
+        if "default" in node:
+            kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+            value = field.get_default(call_default_factory=True)
+            node["default"] = TypeAdapter(kind).dump_python(value, mode="json", by_alias=True)
 
 
 def _descriptions() -> dict[str, dict[str, str]]:

@@ -51,11 +51,11 @@ def plan_rollback(endpoint: Endpoint | None, alert: Alert, now: datetime) -> Rol
 
     The order matters: what cannot be an order to act comes first, then what cannot be attributed, then who loses the traffic.
     """
-    if endpoint is None:
-        return RollbackPlan(RollbackKind.CALL, f"An alert names a target that does not exist: {alert.sentence}")
-    trial = read_labels(endpoint.labels)
+    trial = read_labels(endpoint.labels if endpoint else {})
     if alert.state != "open":
         return _record(trial, f"The alert is {alert.state}: {alert.sentence}")
+    if endpoint is None:
+        return RollbackPlan(RollbackKind.CALL, f"An alert names a target that does not exist: {alert.sentence}")
     if not trial.is_ours:
         return RollbackPlan(
             RollbackKind.CALL,
