@@ -44,11 +44,12 @@ def above(limit: float, odds_ratios: tuple[float, ...] = HARM_RATIOS) -> ShareTe
     """The test for a rollback: null "the share of bad requests is at most ``limit`` in every tick"; alternatives by their odds.
 
     "P95 at most 100 ms" is: at most 5 % of requests beyond 100 ms (Howard & Ramdas 2022, arXiv 1906.09712). A limit of 0 is tested as
-    ``LEAST_LIMIT``: a wider null, so the guarantee holds for 0.
+    ``LEAST_LIMIT``: a wider null, so the guarantee holds for 0. Above a limit of 1, or nearer to it than that, nothing is found: E
+    stays 1.
     """
     null = max(limit, LEAST_LIMIT)
-    if null >= 1:
-        return ShareTest(1.0, (1.0,), "all", CLIP)  # nothing is more than all: E stays 1
+    if null > 1 - LEAST_LIMIT:
+        return ShareTest(null, (null,), "all", CLIP)
     odds = null / (1 - null)
     return ShareTest(null, tuple(odds * r / (1 + odds * r) for r in odds_ratios), "all", CLIP)
 
@@ -56,11 +57,12 @@ def above(limit: float, odds_ratios: tuple[float, ...] = HARM_RATIOS) -> ShareTe
 def below(limit: float, ratios: tuple[float, ...] = BELOW_RATIOS) -> ShareTest:
     """The test for an advance: null "the share of bad requests is at least ``limit`` in every tick".
 
-    Nothing is below a limit of 0: its E stays 1. A limit of 1 is tested as 1 - ``LEAST_LIMIT``, a wider null.
+    Below a limit of 0, or nearer to it than ``LEAST_LIMIT``, nothing is certified: E stays 1. A limit of 1 is tested as
+    1 - ``LEAST_LIMIT``: a wider null.
     """
     null = min(limit, 1 - LEAST_LIMIT)
-    if null <= 0:
-        return ShareTest(0.0, (0.0,), "first", None)
+    if null < LEAST_LIMIT:
+        return ShareTest(null, (null,), "first", None)
     return ShareTest(null, tuple(null * ratio for ratio in ratios), "first", None)
 
 

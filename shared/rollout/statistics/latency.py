@@ -59,7 +59,9 @@ def exceedance_table(stable: Histogram, candidate: Histogram, edge: float) -> Ta
 def shifted_table(stable: Histogram, candidate: Histogram, stable_edge: float, candidate_edge: float) -> Table | None:
     """The stable beyond one edge beside the candidate beyond another: "slower than f times the stable" with the edges of ``factor_edge``.
 
-    With ``harm()``: the candidate beyond f·q is no more frequent than the stable beyond q. Exact from buckets.
+    With ``harm()``: the candidate beyond f·q is no more frequent than the stable beyond q, in every tick. Exact from
+    buckets. The arms count different events, so this assumes requests that are independent given the tick: a minute that is slow for
+    everybody changes both counts, and not by one odds ratio.
     """
     if not stable.edges or not candidate.edges:
         return None

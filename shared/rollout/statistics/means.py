@@ -34,16 +34,14 @@ class Moments(NamedTuple):
 
 @dataclass(frozen=True)
 class MeanTest:
-    """Null: in no tick does the candidate's mean exceed the stable's by more than ``margin`` (in the other direction: fall below it)."""
+    """Null: in no tick does the candidate's mean lie beyond the stable's plus ``margin``, in ``direction``. Made by ``harm``, ``no_harm``."""
 
     sigma: float
     """Standard deviation of one value, from a baseline before the rollout; scales the alternatives, not the guarantee."""
     direction: Literal[1, -1] = 1
-    """1: a higher mean is harm; -1: a lower one."""
+    """1: evidence for a higher mean; -1: for a lower one."""
     margin: float = 0.0
-    """In the metric's unit, in that direction: -5 with direction -1 allows five less.
-
-    No harm is the opposite direction with the margin kept: direction -1 and margin 5 claims "less than five above the stable"."""
+    """Added to the stable's mean, in the metric's unit, whatever the direction."""
     effects: tuple[float, ...] = EFFECTS
     starts: Starts = "all"
     clip: float | None = CLIP
@@ -72,3 +70,21 @@ class MeanTest:
         variance = max(variance, self.sigma * self.sigma * _LEAST_VARIANCE)
         lambdas = (self.direction * effect / self.sigma for effect in self.effects)
         return tuple(lam * h * d - lam * lam * h * variance / 2 for lam in lambdas)
+
+
+def harm(sigma: float, worse: Literal[1, -1] = 1, margin: float = 0.0) -> MeanTest:
+    """The test for a rollback: null "in every tick the candidate's mean is at most ``margin`` worse than the stable's".
+
+    ``worse`` says what harm is: 1 a higher mean, -1 a lower one. Formula and assumptions: ``MeanTest.log_ratios``. P(E ever reaches
+    1/alpha) <= alpha, asymptotically.
+    """
+    return MeanTest(sigma, worse, worse * margin)
+
+
+def no_harm(sigma: float, margin: float, worse: Literal[1, -1] = 1) -> MeanTest:
+    """The test for an advance: null "in every tick the candidate's mean is at least ``margin`` worse than the stable's".
+
+    The harm test mirrored about the margin, all bets at the first tick, no clip; the same formula, assumptions and guarantee.
+    """
+    better: Literal[1, -1] = -1 if worse == 1 else 1
+    return MeanTest(sigma, better, worse * margin, starts="first", clip=None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+from shared.rollout.statistics.hypergeometric import admissible_root
 from shared.rollout.statistics.process import threshold
 
 _HARM_OVERHEAD = 0.9
@@ -18,32 +19,29 @@ _NO_HARM_OVERHEAD = 0.5
 _LARGEST = 1_000.0
 
 
-def harm_growth(p: float, psi: float, weight: float) -> float:
-    """Nats per candidate request for harm: I(ψ) = p [ψ ln ψ - (ψ + r) ln((ψ + r)/(1 + r))], r = n_a/n_b.
+def harm_growth(p: float, psi: float, weight: float, null: float = 1.0) -> float:
+    """Nats per candidate request for harm beyond ``null``: I = r KL(p_a ‖ q_a) + KL(p_b ‖ q_b), r = n_a/n_b.
 
-    ``p``: the stable's share of bad requests; ``psi``: the candidate's odds ratio; ``weight``: its share of the traffic. The expected
-    log likelihood ratio of the conditional test with small shares (Poisson).
+    ``p``: the stable's share of bad requests (p_a); ``psi``: the candidate's odds ratio, which gives p_b; ``weight``: its share of the
+    traffic. q: the shares with the same total and the odds ratio ``null``, the nearest that the null explains. For small shares
+    and null 1 this is p [psi ln psi - (psi + r) ln((psi + r)/(1 + r))]. 0 where there is no harm beyond the null.
     """
-    r = _ratio(p, weight)
-    return p * (psi * math.log(psi) - (psi + r) * math.log((psi + r) / (1 + r)))
+    return _growth(p, share_at(p, psi), weight, null) if psi > null else 0.0
 
 
 def no_harm_growth(p: float, margin: float, weight: float) -> float:
-    """Nats per candidate request for no harm beyond ``margin``, of a candidate that equals the stable: p [(1 + r) ln((ψ1 + r)/(1 + r)) - ln ψ1]."""
-    r = _ratio(p, weight)
-    return p * ((1 + r) * math.log((margin + r) / (1 + r)) - math.log(margin))
+    """Nats per candidate request for no harm beyond ``margin``, of a candidate that equals the stable: the same, with the margin as null."""
+    return _growth(p, p, weight, margin) if margin > 1 else 0.0
 
 
 def floor_growth(p: float, floor: float) -> float:
     """Nats per candidate request for "below the floor": KL(p ‖ floor) of two coins; 0 where p is not below it."""
-    if not 0 <= p < floor < 1:
-        return 0.0
-    return (p * math.log(p / floor) if p else 0.0) + (1 - p) * (math.log1p(-p) - math.log1p(-floor))
+    return _divergence(p, floor) if 0 <= p < floor < 1 else 0.0
 
 
 def requests_to_roll_back(p: float, psi: float, weight: float, alpha: float = 0.01, metrics: int = 1) -> float:
-    """Median candidate requests until harm of odds ratio ``psi`` is found: (ln(M/alpha) + 0.9)/I(ψ); infinite where there is none to find."""
-    growth = harm_growth(p, psi, weight) if psi > 1 else 0.0
+    """Median candidate requests until harm of odds ratio ``psi`` is found: (ln(M/alpha) + 0.9)/I; infinite where there is none to find."""
+    growth = harm_growth(p, psi, weight)
     return _nats_to_harm(alpha, metrics) / growth if growth > 0 else math.inf
 
 
@@ -96,10 +94,19 @@ def _nats_to_harm(alpha: float, metrics: int) -> float:
     return math.log(metrics * threshold(alpha)) + _HARM_OVERHEAD
 
 
-def _ratio(p: float, weight: float) -> float:
-    """r = n_a/n_b."""
-    if not 0 <= p < 1:
-        raise ValueError(f"a share of bad requests of {p:g} is none: give one from 0 to below 1")
+def _growth(p_a: float, p_b: float, weight: float, null: float) -> float:
+    if not 0 <= p_a < 1:
+        raise ValueError(f"a share of bad requests of {p_a:g} is none: give one from 0 to below 1")
     if not 0 < weight < 1:
         raise ValueError(f"at a weight of {weight:g} there is nothing to compare: give one strictly between 0 and 1")
-    return (1 - weight) / weight
+    r = (1 - weight) / weight
+    bad = r * p_a + p_b
+    q_b = admissible_root(null - 1, -(r - bad + null * (bad + 1)), null * bad)
+    return r * _divergence(p_a, (bad - q_b) / r) + _divergence(p_b, q_b)
+
+
+def _divergence(p: float, q: float) -> float:
+    """KL(p ‖ q) of two coins, in nats; rounding may not make it negative."""
+    if p in (0, 1):
+        return -math.log(1 - q if p == 0 else q)
+    return max(p * math.log(p / q) + (1 - p) * (math.log1p(-p) - math.log1p(-q)), 0.0)

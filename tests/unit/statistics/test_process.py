@@ -36,7 +36,11 @@ def tables(draw: st.DrawFn, most: int = 400) -> Table:
 runs = st.lists(tables(), min_size=1, max_size=8)
 
 
-@given(runs.flatmap(lambda ticks: st.tuples(st.just(ticks), st.permutations(ticks))))
+few = st.lists(tables(40), min_size=1, max_size=4)
+"""So few that no mass comes near the most that it may become."""
+
+
+@given(few.flatmap(lambda ticks: st.tuples(st.just(ticks), st.permutations(ticks))))
 def test_without_clip_and_late_bets_the_order_of_ticks_does_not_matter(both: tuple[list[Table], list[Table]]) -> None:
     one, other = (e_value(after(NO_HARM, ticks)) for ticks in both)
     assert one == pytest.approx(other, rel=1e-6)
