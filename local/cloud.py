@@ -197,9 +197,9 @@ class LocalCloud:
         self._stack.callback(_restore, before)
 
     def _run(self, name: str, *arguments: str) -> str:
-        part = Part(name, arguments, self.environment, self.settings.folder / "logs").start()
-        self._stack.callback(part.stop)
-        return part.address
+        part = Part(name, arguments, self.environment, self.settings.folder / "logs")
+        self._stack.callback(part.stop)  # before it starts: an interruption while it does must not leave it behind
+        return part.start().address
 
 
 def _restore(before: Mapping[str, str | None]) -> None:

@@ -78,7 +78,12 @@ def run_pipeline(address: str, project: str, region: str, run: Run, display_name
 
 
 def announce(pubsub: str, project: str, run: Run, model: str, times: int = 1) -> None:
-    """The plain message that any training code may send; ``times`` for a publisher that repeats itself."""
+    """Publish the plain message of a run; ``times`` for a publisher that repeats itself."""
+    publish(pubsub, project, topics.TRAINING_COMPLETED, training_message(run, model), times)
+
+
+def training_message(run: Run, model: str) -> bytes:
+    """The plain message that any training code may send."""
     message = {
         "schema": "training-completed/v1",
         "model": model,
@@ -89,7 +94,7 @@ def announce(pubsub: str, project: str, run: Run, model: str, times: int = 1) ->
         "code_revision": run.code_revision,
         "labels": {"scorer": run.scorer},
     }
-    publish(pubsub, project, topics.TRAINING_COMPLETED, json.dumps(message).encode(), times)
+    return json.dumps(message).encode()
 
 
 def publish(pubsub: str, project: str, topic: str, data: bytes, times: int = 1) -> None:

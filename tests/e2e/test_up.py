@@ -1,0 +1,159 @@
+"""``make up``: started, used from another process, and ended by Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import requests
+
+ROOT = Path(__file__).parent.parent.parent
+WANTED = {
+    *(
+        "VERTEX_EMULATOR_HOST",
+        "MONITORING_EMULATOR_HOST",
+        "PUBSUB_EMULATOR_HOST",
+        "FUNCTIONS_URL",
+        "STORE",
+        "STORE_PATH",
+    ),
+    *("GOOGLE_CLOUD_PROJECT", "CLOCK_RATE", "CLOCK_ORIGIN", "ROLLOUTS_COMMAND_URL", "ROLLOUTS_ID_TOKEN"),
+}
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+
+
+@dataclass
+class System:
+    """A running ``python -m local.up``, and what it has said."""
+
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """The ``NAME=value`` lines."""
+        found = (re.fullmatch(r"([A-Z_]+)=(\S+)", line) for line in self.lines)
+        return {match[1]: match[2] for match in found if match}
+
+    def until_said(self, text: str, seconds: float = 60) -> str:
+        """The line with that text."""
+        ends = time.monotonic() + seconds
+        while not (said := [line for line in list(self.lines) if text in line]):
+            assert time.monotonic() < ends, f"{text!r} was not said: {self.lines[-20:]}"
+            assert self.process.poll() is None, f"ended too soon: {self.lines[-20:]}"
+            time.sleep(0.05)
+        return said[0]
+
+    def rollouts(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The command line, with nothing but the printed environment."""
+        command = [sys.executable, "-m", "rollouts_cli.main", *arguments]
+        environment = {"PATH": os.environ["PATH"], **self.addresses}
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def processes(self) -> list[int]:
+        """Every process that knows this system's clock, the first one's children and theirs."""
+        mark = f"CLOCK_ORIGIN={self.addresses['CLOCK_ORIGIN']}".encode()
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                if mark in (entry / "environ").read_bytes().split(b"\0"):
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+        return found
+
+
+@contextmanager
+def running(folder: Path, *arguments: str) -> Iterator[System]:
+    command = [sys.executable, "-m", "local.up", "--folder", str(folder), *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    system = System(process)
+
+    def read_on() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            system.lines.append(line.rstrip("\n"))
+
+    reader = threading.Thread(target=read_on)
+    reader.start()
+    try:
+        yield system
+    finally:
+        if process.poll() is None:
+            process.terminate()
+        process.wait(30)
+        reader.join()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def test_it_can_be_used_from_another_terminal_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    with running(tmp_path / "up", "--rate", "100", "--rps", "5") as system:
+        system.until_said("Ctrl-C ends everything")
+        assert set(system.addresses) == WANTED
+        system.until_said("predictions per second flow to arr-coc-serving")
+        listed = system.rollouts("list", "--json")
+        assert listed.returncode == 0, listed.stderr
+        rollouts = json.loads(listed.stdout)["rollouts"]
+        assert [(r["model"], r["version"]) for r in rollouts] == [("arr-coc-relevance", "1")]
+        announce(system, tmp_path / "up" / "runs" / "run-2.json")
+        rollout = system.until_said("Advanced v2 to 10 %") and second(system)
+        paused = system.rollouts("pause", rollout, "--reason", "trying it out")
+        assert paused.returncode == 0, paused.stderr
+        assert "by operator@example.com" in system.rollouts("get", rollout).stdout
+        assert len(system.processes()) >= 3
+        system.process.send_signal(signal.SIGINT)
+        assert system.process.wait(30) == 0, system.lines[-20:]
+        assert system.processes() == []
+    assert system.lines[-1] == "stopped"
+    assert not [line for line in system.lines if "Traceback" in line]
+
+
+def test_interrupted_while_it_starts_it_leaves_nothing_behind(tmp_path: Path) -> None:
+    with running(tmp_path / "up") as system:
+        system.until_said("starting")
+        until = time.monotonic() + 20
+        while not (tmp_path / "up" / "logs" / "vertex.log").exists():
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        children = Path(f"/proc/{system.process.pid}/task/{system.process.pid}/children").read_text().split()
+        system.process.send_signal(signal.SIGINT)
+        assert system.process.wait(30) == 0, system.lines[-20:]
+        assert children
+        assert not [pid for pid in children if Path(f"/proc/{pid}").exists()]
+
+
+def announce(system: System, message: Path) -> None:
+    """What the printed curl does: post the message until it is taken."""
+    said = next(line for line in system.lines if "--data @" in line)
+    assert said.split("@")[1].split()[0] == str(message)
+    url = said.split()[-1]
+    ends = time.monotonic() + 30
+    while (
+        requests.post(
+            url, data=message.read_bytes(), headers={"Content-Type": "application/json"}, timeout=20
+        ).status_code
+        >= 300
+    ):
+        assert time.monotonic() < ends
+        time.sleep(0.1)
+
+
+def second(system: System) -> str:
+    """The rollout of v2."""
+    listed = json.loads(system.rollouts("list", "--json").stdout)["rollouts"]
+    return next(str(r["id"]) for r in listed if r["version"] == "2")
