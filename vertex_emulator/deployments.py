@@ -245,17 +245,18 @@ class Deployments:
     def _unassign(self, endpoint: Message, deployed_id: str, split: dict[str, int], *, is_last: bool) -> None:
         """Apply the request's split, and refuse where the model would keep traffic.
 
-        The last model's endpoint ends with an empty split whatever the request says; what is sent for it is
-        ``{id: 0}`` (types/endpoint_service.py: UndeployModelRequest.traffic_split; it is what the SDK sends).
+        The last model's endpoint ends with an empty split whatever the request says (types/endpoint_service.py:
+        UndeployModelRequest.traffic_split). The SDK and gcloud rely on it: they undeploy an only model that has all the
+        traffic with no split at all.
         """
         if split.get(deployed_id, 0):
             precondition(f"traffic_split must not give traffic to DeployedModel {deployed_id}, which is undeployed.")
-        if not split:
+        if is_last and set(split) <= {deployed_id}:
+            split = {}
+        elif not split:
             if endpoint.traffic_split.get(deployed_id, 0):
                 precondition(f"DeployedModel {deployed_id} has traffic: give it to others before it is undeployed.")
             return
-        if is_last and set(split) == {deployed_id}:
-            split = {}
         self._endpoints.check_new_split(endpoint, split)
         endpoint.traffic_split.clear()
         endpoint.traffic_split.update(split)

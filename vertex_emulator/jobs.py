@@ -1,4 +1,4 @@
-"""Custom jobs, training pipelines and pipeline jobs: created, listed, and completed as compressed time passes.
+"""Custom jobs, batch predictions, training pipelines and pipeline jobs: created, listed, and completed as compressed time passes.
 
 A job's label ``emulator-seconds`` sets how long it runs, ``emulator-outcome: failed`` lets it fail; so can the injected
 faults. A finished TrainingPipeline uploads its ``model_to_upload`` itself (types/training_pipeline.py); a PipelineJob writes
@@ -29,7 +29,18 @@ if TYPE_CHECKING:
 
 PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED = 2, 3, 4, 5, 7  # the same in JobState and PipelineState
 _OVER = (SUCCEEDED, FAILED, CANCELLED)
-_FIELDS = ("display_name", "state", "labels", "create_time", "update_time", "start_time", "end_time", "pipeline_name")
+_FIELDS = (
+    "display_name",
+    "state",
+    "labels",
+    "create_time",
+    "update_time",
+    "start_time",
+    "end_time",
+    "pipeline_name",
+    "model_display_name",
+)
+_RETRY = timedelta(seconds=1)
 _ORDER = ("display_name", "create_time", "update_time", "end_time")
 _OUTPUT_ONLY = ("name", "state", "error", "create_time", "update_time", "start_time", "end_time")
 
@@ -47,6 +58,7 @@ class Kind:
 
 
 CUSTOM_JOB = Kind("CustomJob", "customJobs", "custom_job", JobState)
+BATCH_PREDICTION_JOB = Kind("BatchPredictionJob", "batchPredictionJobs", "batch_prediction_job", JobState)
 TRAINING_PIPELINE = Kind("TrainingPipeline", "trainingPipelines", "training_pipeline", PipelineState)
 PIPELINE_JOB = Kind("PipelineJob", "pipelineJobs", "pipeline_job", PipelineState, needs_display_name=False)
 
@@ -61,13 +73,20 @@ class Jobs:
         operations: Operations,
         on_success: Callable[[Message, datetime], None] = lambda _job, _now: None,
         on_state: Callable[[Message], None] = lambda _job: None,
+        check: Callable[[Message], None] = lambda _job: None,
+        is_ready: Callable[[Message], bool] = lambda _job: True,
     ) -> None:
-        """``on_success`` runs before a job succeeds, and may raise ``ApiError``: the job fails with it."""
+        """``on_success`` runs before a job succeeds, and may raise ``ApiError``: the job fails with it.
+
+        ``check`` may refuse a job that is to be created; ``is_ready`` is asked once a job's time is over.
+        """
         self._kind = kind
         self._state = state
         self._operations = operations
         self._on_success = on_success
         self._on_state = on_state
+        self._check = check
+        self._is_ready = is_ready
         self._jobs: dict[str, Message] = {}
 
     def methods(self) -> dict[str, Callable[[Any], Any]]:
@@ -87,6 +106,7 @@ class Jobs:
         if self._kind.needs_display_name and not job.display_name:
             invalid(f"{self._kind.field}.display_name is required.")
         check_labels(job.labels)
+        self._check(job)
         now = self._state.clock()
         for field in _OUTPUT_ONLY:
             job.ClearField(field)
@@ -156,6 +176,10 @@ class Jobs:
 
     def _end(self, job: Message, error: ApiError | None, now: datetime) -> None:
         if job.state in _OVER:
+            return
+        if not self._is_ready(job):
+            again = max(now, self._state.clock()) + _RETRY
+            self._state.timeline.plan(again, lambda later: self._end(job, error, later))
             return
         if error is None:
             try:

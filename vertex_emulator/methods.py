@@ -25,7 +25,11 @@ SERVICES = {
         *("UpdateDeploymentResourcePool", "DeleteDeploymentResourcePool", "QueryDeployedModels"),
     ),
     "PredictionService": ("Predict", "RawPredict", "StreamRawPredict", "Explain"),
-    "JobService": ("CreateCustomJob", "GetCustomJob", "ListCustomJobs", "CancelCustomJob", "DeleteCustomJob"),
+    "JobService": (
+        *("CreateCustomJob", "GetCustomJob", "ListCustomJobs", "CancelCustomJob", "DeleteCustomJob"),
+        *("CreateBatchPredictionJob", "GetBatchPredictionJob", "ListBatchPredictionJobs"),
+        *("CancelBatchPredictionJob", "DeleteBatchPredictionJob"),
+    ),
     "PipelineService": (
         *("CreateTrainingPipeline", "GetTrainingPipeline", "ListTrainingPipelines"),
         *("CancelTrainingPipeline", "DeleteTrainingPipeline"),

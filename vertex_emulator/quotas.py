@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from vertex_emulator import methods
 from vertex_emulator.errors import ApiError
 
 if TYPE_CHECKING:
@@ -18,9 +19,16 @@ if TYPE_CHECKING:
 _MINUTE = timedelta(minutes=1)
 _OPERATIONS = frozenset(
     {"CreateEndpoint", "DeleteEndpoint", "UploadModel", "CopyModel", "DeleteModel", "DeleteModelVersion"}
-    | {"CreateCustomJob", "CreateTrainingPipeline", "CreatePipelineJob", "DeployModel", "UndeployModel"}
+    | {
+        "CreateCustomJob",
+        "CreateBatchPredictionJob",
+        "CreateTrainingPipeline",
+        "CreatePipelineJob",
+        "DeployModel",
+        "UndeployModel",
+    }
 )
-_PREDICTIONS = frozenset({"Predict", "RawPredict"})
+_PREDICTIONS = methods.PREDICTIONS
 
 
 class QuotaMeter:

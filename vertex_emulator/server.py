@@ -22,6 +22,7 @@ import grpc
 
 from vertex_emulator import clock as clocks
 from vertex_emulator import methods
+from vertex_emulator.batch import BatchPredictions
 from vertex_emulator.calls import Answered, Calls, Handler, Served
 from vertex_emulator.config import Config
 from vertex_emulator.deployments import Deployments
@@ -31,7 +32,7 @@ from vertex_emulator.evaluations import Evaluations
 from vertex_emulator.faults import Faults
 from vertex_emulator.fleet import Fleet
 from vertex_emulator.history import EndpointSnapshot, History
-from vertex_emulator.jobs import CUSTOM_JOB, PIPELINE_JOB, TRAINING_PIPELINE, Jobs, pipeline_name
+from vertex_emulator.jobs import BATCH_PREDICTION_JOB, CUSTOM_JOB, PIPELINE_JOB, TRAINING_PIPELINE, Jobs, pipeline_name
 from vertex_emulator.locations import Locations
 from vertex_emulator.logs import Logs, LogSink
 from vertex_emulator.messages import Message, raw
@@ -90,6 +91,7 @@ class Emulator:
         self._registry = Registry(self._state, self._operations)
         self._request_log = RequestLog(request_sink, clock, seed)
         self._prediction = Prediction(self._state, self._fleet, sink, self._request_log)
+        self._batch = BatchPredictions(self.config, self._registry, self._launcher)
         quotas = QuotaMeter(self.config.quotas, clock)
         self._calls = Calls(self._collect(), self._state, quotas, self.faults, self.logs)
         self.calls = self._calls.log
@@ -136,6 +138,7 @@ class Emulator:
             self._server.stop(grace=0.2).wait()
         if self._workers is not None:
             self._workers.shutdown(wait=False, cancel_futures=True)
+        self._batch.stop()
         self._launcher.stop()
         self.logs.stop()
 
@@ -194,6 +197,16 @@ class Emulator:
             if hasattr(part, name)
         }
         handlers |= Jobs(CUSTOM_JOB, self._state, self._operations).methods()
+        batch = self._batch
+        handlers |= Jobs(
+            BATCH_PREDICTION_JOB,
+            self._state,
+            self._operations,
+            on_success=batch.complete,
+            on_state=batch.follow,
+            check=batch.check,
+            is_ready=batch.is_ready,
+        ).methods()
         handlers |= Jobs(TRAINING_PIPELINE, self._state, self._operations, on_success=self._upload_trained).methods()
         handlers |= Jobs(PIPELINE_JOB, self._state, self._operations, on_state=self._log_pipeline).methods()
         return handlers

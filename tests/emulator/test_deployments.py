@@ -201,10 +201,10 @@ def test_a_replica_quota_counts_maxima_and_deployments_under_way(make_vertex: Ma
         mutate(vertex, endpoint, "22", "max_replica_count", max_replica_count=3)
 
 
-def test_a_model_with_traffic_cannot_be_undeployed(vertex: Vertex, serving: str) -> None:
+def test_a_model_with_traffic_cannot_be_undeployed_beside_another(vertex: Vertex, serving: str) -> None:
+    vertex.deploy(serving, "22")
     with pytest.raises(exceptions.FailedPrecondition, match="traffic"):
         undeploy(vertex, serving, "11")
-    vertex.deploy(serving, "22")
     with pytest.raises(exceptions.FailedPrecondition, match="traffic"):
         undeploy(vertex, serving, "11", {"11": 50, "22": 50})
     assert deployed_ids(vertex, serving) == ["11", "22"]
@@ -223,8 +223,9 @@ def test_an_undeployment_may_move_the_traffic_itself_and_shows_when_it_is_done(v
     assert deployed_ids(vertex, serving) == ["22"]
 
 
-def test_the_last_model_takes_the_split_with_it(vertex: Vertex, serving: str) -> None:
-    undeploy(vertex, serving, "11", {"11": 0})
+@pytest.mark.parametrize("split", [{}, {"11": 0}], ids=["no split", "its own share is 0"])
+def test_the_last_model_takes_the_split_with_it(vertex: Vertex, serving: str, split: dict[str, int]) -> None:
+    undeploy(vertex, serving, "11", split)
     vertex.advance(120)
     found = vertex.endpoints.get_endpoint({"name": serving})
     assert (list(found.deployed_models), dict(found.traffic_split)) == ([], {})
