@@ -6,6 +6,8 @@ record; whoever applies it records the intent first and comes back here.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shared.rollout.decide import Kind
 from shared.rollout.deploying import plan_deploying
 from shared.rollout.labels import read_labels
@@ -16,6 +18,7 @@ from shared.rollout.moving import (
     plan_drift,
     plan_move,
     plan_operation_end,
+    plan_take_back,
     release_labels,
 )
 from shared.rollout.names import version_number
@@ -73,7 +76,14 @@ __all__ = [
 
 
 def plan_step(s: Situation) -> Step:
-    """The one next step."""
+    """The one next step; whoever ends takes its labels off the endpoint, in whatever way it ends."""
+    step = _plan(s)
+    if isinstance(step, Close) and s.endpoint and read_labels(s.endpoint.labels).rollout == s.rollout.id:
+        return replace(step, release=True)
+    return step
+
+
+def _plan(s: Situation) -> Step:
     r = s.rollout
     if not r.phase.is_open:
         return Wait(f"ended: {r.sentence}")
@@ -122,7 +132,7 @@ def _plan_stranded(s: Situation, endpoint: Endpoint) -> Step | None:
     """What a trial or a watch cannot do without, and somebody has taken away."""
     r, trial = s.rollout, read_labels(endpoint.labels)
     if endpoint.find(r.deployed_id) is None:
-        return Close(Phase.FAILED, f"Failed v{r.version}: somebody has undeployed it", release=trial.rollout == r.id)
+        return Close(Phase.FAILED, f"Failed v{r.version}: somebody has undeployed it")
     if r.hold:
         return None
     if trial.rollout != r.id:
@@ -142,7 +152,11 @@ def _plan_rollback(s: Situation, endpoint: Endpoint) -> Step:
     r = s.rollout
     if not endpoint.share(r.deployed_id):
         why = f"Ended v{r.version}, which has no traffic any more: {s.decision.sentence}"
-        return Close(_end(r), why, release=read_labels(endpoint.labels).rollout == r.id, checks=s.decision.checks)
+        return Close(_end(r), why, checks=s.decision.checks)
+    trial = read_labels(endpoint.labels)
+    if trial.is_ours and not trial.rollout and endpoint.find(r.stable_id):
+        # The endpoint says that nothing is on trial, so an alert would find nothing to do.
+        return plan_take_back(s, endpoint)
     return AskRollback(s.decision.sentence, s.decision.checks)
 
 
@@ -161,9 +175,7 @@ def _plan_watching(s: Situation) -> Step:
     if s.decision.kind is Kind.PAUSE:
         return pause(s, s.decision.sentence)
     if s.decision.kind is Kind.FINISH:
-        return Close(
-            Phase.PROMOTED, f"Promoted v{r.version}: {s.decision.sentence}", release=True, checks=s.decision.checks
-        )
+        return Close(Phase.PROMOTED, f"Promoted v{r.version}: {s.decision.sentence}", checks=s.decision.checks)
     return plan_operation_end(s) or Wait(s.decision.sentence)
 
 
@@ -195,7 +207,6 @@ def _plan_return(s: Situation, endpoint: Endpoint) -> Step:
         return Close(
             Phase.PROMOTED,
             f"Ended the watch of v{r.version} without taking its traffic, which nobody else can carry: {s.decision.sentence}",
-            release=True,
             checks=s.decision.checks,
         )
     return pause(s, f"{s.decision.sentence}; there is no fallback to give the traffic to")

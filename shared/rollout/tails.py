@@ -24,8 +24,6 @@ def binomial_tail(x: int, n: int, p: float) -> float:
 
 def _falling_tail(x: int, n: int, p: float) -> float:
     """The same sum where its terms fall from the first on: ``x`` above the mean."""
-    if x > n:
-        return 0.0
     log_p, log_q = math.log(p), math.log1p(-p)
     term = math.exp(math.lgamma(n + 1) - math.lgamma(x + 1) - math.lgamma(n - x + 1) + x * log_p + (n - x) * log_q)
     total, odds = term, p / (1 - p)

@@ -63,6 +63,8 @@ class World:
     operations: dict[str, Pending] = field(default_factory=dict)
     meddled: bool = False
     """Whether a person has moved traffic by hand: what they did is theirs."""
+    crashed: bool = False
+    """Misfortunes come together: what is half done is where the next one finds a mistake."""
     log: list[str] = field(default_factory=list)
 
     # The world goes on
@@ -98,7 +100,8 @@ class World:
             self.endpoint = replace(self.endpoint, deployed=tuple(scaled(d) for d in self.endpoint.deployed))
 
     def may_crash(self) -> None:
-        if not self.calm and self.luck.random() < 0.07:
+        if not self.calm and self.luck.random() < 0.1:
+            self.crashed = True
             raise CrashError
 
     # What is written, and what may never be
@@ -417,14 +420,15 @@ class World:
         if not open_ones:
             return
         r = self.luck.choice(open_ones)
-        does = self.luck.random()
+        does = self.luck.random() * (0.4 if self.crashed else 1)
+        self.crashed = False
         deeds: list[tuple[float, Callable[[], None]]] = [
             (0.03, lambda: self.pause(r)),
             (0.12, lambda: self.resume(r)),
             (0.15, lambda: self.promote(r)),
             (0.17, lambda: self.abort(r)),
             (0.20, lambda: self.meddle() if self.endpoint and self.policy.rollout.drift != "pause" else None),
-            (0.23, self._incident),
+            (0.26, self._incident),
         ]
         for until, deed in deeds:
             if does < until:

@@ -126,6 +126,7 @@ def test_a_check_that_gates_nothing_decides_nothing() -> None:
 def test_evidence_of_another_stage_is_none() -> None:
     other = evidence(stage_since=BEGUN - HOUR)
     assert [c.verdict for c in judge(policy(), rollout(), other)] == [Verdict.NO_DATA]
+    assert decided(other).sentence == "no error_rate from the candidate since 11:00 UTC"
 
 
 def test_what_was_heard_long_ago_is_no_data_of_today() -> None:

@@ -222,6 +222,13 @@ def test_who_is_stopped_before_any_traffic_just_ends(phase: Phase) -> None:
     assert closing(step(rollout(phase, stop=STOP), None)) == (Phase.SUPERSEDED, False)
 
 
+def test_who_is_stopped_after_its_first_share_was_taken_back_takes_its_labels_off() -> None:
+    assert closing(step(rollout(Phase.DEPLOYING, stop=STOP), endpoint({STABLE: 100}, TRIAL_LABELS))) == (
+        Phase.SUPERSEDED,
+        True,
+    )
+
+
 # The endpoint
 
 
@@ -372,6 +379,14 @@ def test_a_first_share_that_stands_is_confirmed_before_anything_else(changes: di
 def test_a_first_share_that_was_intended_and_never_written_is_decided_anew() -> None:
     assert isinstance(step(replace(READY, shift=FIRST), at_rest()), Move)
     assert isinstance(step(replace(READY, shift=FIRST, hold=HOLD), at_rest()), Wait)
+
+
+def test_the_first_of_its_model_whose_share_stands_unexplained_is_given_it_again() -> None:
+    """There is nobody to take it back; written again it is the same, and the record learns of it."""
+    seen = endpoint({CANDIDATE: 100}, replace(WATCH_LABELS, fallback=""), CANDIDATE)
+    found = step(rollout(Phase.DEPLOYING, stable_id=""), seen)
+    assert isinstance(found, Move)
+    assert found.split == seen.split
 
 
 def test_traffic_that_no_decision_gave_it_is_taken_back_first() -> None:
@@ -607,6 +622,15 @@ def test_a_rollback_of_what_has_no_traffic_any_more_just_ends_it() -> None:
     assert closing(step(rollout(stop=STOP), seen, Kind.ROLL_BACK)) == (Phase.SUPERSEDED, True)
 
 
+def test_a_rollback_that_an_alert_could_not_make_is_made_by_taking_the_share_back() -> None:
+    """The labels were released as it was to end, and a hand gave it traffic before the record said so."""
+    found = step(rollout(hold=HOLD), endpoint({CANDIDATE: 100}, RESTING_LABELS), Kind.ROLL_BACK)
+    assert isinstance(found, Lower)
+    assert found.split == {STABLE: 100}
+    foreign = replace(on_trial(10), labels={"team": "growth"})
+    assert isinstance(step(rollout(hold=HOLD), foreign, Kind.ROLL_BACK), AskRollback), "which calls a person"
+
+
 # The watch
 
 WATCHING = rollout(Phase.WATCHING)
@@ -642,6 +666,11 @@ def test_a_watch_that_lost_its_traffic_to_another_trial_was_not_promoted() -> No
     assert closing(step(WATCHING, seen)) == (Phase.ROLLED_BACK, False)
     kept = endpoint({STABLE: 80, CANDIDATE: 20}, RESTING_LABELS)
     assert isinstance(step(WATCHING, kept), Pause)
+
+
+def test_a_watch_that_a_newer_version_took_over_before_anybody_looked_was_promoted() -> None:
+    seen = endpoint({THIRD: 100}, replace(WATCH_LABELS, rollout=NEWER, stable=THIRD, fallback=CANDIDATE))
+    assert closing(step(WATCHING, seen)) == (Phase.PROMOTED, False)
 
 
 def test_traffic_that_somebody_moved_during_the_watch_is_no_watch_without_harm() -> None:
