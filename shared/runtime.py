@@ -101,7 +101,7 @@ def ignore(found: Ignored) -> None:
 def keep_request(world: World, name: str, data: bytes, reason: PermanentError) -> None:
     """Keep a request that cannot be understood, as events are kept."""
     log.error(f"{name} cannot handle this request and keeps it in the dead letters: {reason}")
-    world.publisher.publish(topics.DEAD_LETTERS, data or b"{}", function=name, reason=str(reason)[:900])
+    world.publisher.publish(topics.DEAD_LETTERS, data or b"{}", function=name, reason=_cut(str(reason)))
 
 
 def _refuse_stale(message: Message, now: datetime, max_age: timedelta) -> None:
@@ -116,13 +116,18 @@ def _keep(world: World, name: str, message: Message | None, cloud_event: CloudEv
     """Into the dead letters, with the reason; raised as transient if even that fails, so that nothing is lost."""
     why = {
         "function": name,
-        "reason": str(reason)[:900],
+        "reason": _cut(str(reason)),
         "topic": (message.topic or "") if message else "",
         "message_id": message.id if message else str(cloud_event.get("id") or ""),
     }
     # Its own attributes too: a redrive publishes what was published.
     attributes = {**(message.attributes if message else {}), **why}
     world.publisher.publish(topics.DEAD_LETTERS, message.data if message and message.data else b"{}", **attributes)
+
+
+def _cut(text: str) -> str:
+    """As an attribute, which has at most 1024 bytes."""
+    return text.encode()[:900].decode(errors="ignore")
 
 
 def _join_trace() -> None:
