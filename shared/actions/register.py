@@ -52,6 +52,11 @@ class Training:
         """The run's identity, as it stands on the version."""
         return label_value(f"{self.run.kind}-{self.run.run_id}")
 
+    @property
+    def claim(self) -> str:
+        """Who registers it is agreed upon under this name; people choose the ids in plain messages, and two teams may choose the same."""
+        return label_value(f"{self.policy.model}-{self.label}")
+
 
 def register_model(world: World, run: TrainingRun, holder: str) -> ModelVersion | None:
     """The version of this run, made or found; None where no policy wants it. NotYetError while the upload is under way."""
@@ -61,7 +66,7 @@ def register_model(world: World, run: TrainingRun, holder: str) -> ModelVersion 
     if training.policy.mode == "observe":
         _say_only(world, training)
         return None
-    claim = world.store.claim(training.label, holder, world.now(), LEASE)
+    claim = world.store.claim(training.claim, holder, world.now(), LEASE)
     if claim.state == "done":
         log.info(f"{training.policy.model} v{claim.version} is registered already for run {run.run_id}")
         return world.registry.version(training.project, training.region, claim.model, claim.version)

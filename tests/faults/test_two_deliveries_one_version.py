@@ -188,7 +188,7 @@ def test_killed_before_the_upload(plant: Plant) -> None:
     began = datetime.now(UTC)
     plant.deliver_until_done(plant.second)
     assert plant.emulator.counts["UploadModel"] == 1
-    claim = plant.store.claim("message-run-7", "nobody", clock.now(), lease=began - began)
+    claim = plant.store.claim(f"{MODEL}-message-run-7", "nobody", clock.now(), lease=began - began)
     assert (claim.state, claim.version) == ("done", "1")
     assert_one_of_everything(plant)
 
