@@ -150,3 +150,33 @@ def test_the_fallback_takes_over_when_the_stable_degrades_in_its_watch(trial: Cl
     assert trial.wake("roll_back", trial.alarm(deployed_model=trial.rollout("2").deployed_id)) == 200
     assert trial.split() == {"1": 100}
     assert trial.rollout("2").phase is Phase.ROLLED_BACK
+
+
+def test_nothing_on_trial_and_nothing_in_reserve_calls_a_person(cloud: Cloud) -> None:
+    cloud.apply(policy())
+    cloud.deploy("run-1")
+    cloud.advance(minutes=5)
+    with cloud.cost() as spent:
+        assert cloud.wake("roll_back", cloud.alarm()) == 200
+    assert "UpdateEndpoint" not in spent
+    (note,) = notes(cloud)
+    assert "nothing is on trial or in reserve" in note
+    assert cloud.split() == {"1": 100}
+
+
+def test_people_are_not_called_for_what_was_rolled_back_a_moment_ago(trial: Cloud) -> None:
+    trial.wake("roll_back", trial.alarm())
+    trial.published(topics.ROLLOUT_CHANGED)
+    trial.advance(minutes=1)
+    assert trial.wake("roll_back", trial.alarm()) == 200
+    assert "Already rolled back" in notes(trial)[-1]
+    assert trial.published(topics.ROLLOUT_CHANGED) == []
+
+
+def test_the_traffic_is_given_back_while_pubsub_and_monitoring_are_down(trial: Cloud) -> None:
+    trial.monitoring.calls.fail("MetricService/ListTimeSeries", grpc.StatusCode.UNAVAILABLE, times=100)
+    alert = trial.alarm()
+    trial.pubsub.stop()
+    assert trial.wake("roll_back", alert) == 500
+    assert trial.split() == {"1": 100}
+    assert trial.rollout("2").phase is Phase.ROLLED_BACK

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import grpc
 import pytest
 
 from shared import topics
@@ -168,3 +170,67 @@ def test_a_correlation_id_is_on_every_line_of_its_event(cloud: Cloud, capsys: Ou
     labels = [line["logging.googleapis.com/labels"] for line in lines(capsys)]
     assert labels
     assert all(found.get("correlation") == "order-17" for found in labels)
+
+
+@pytest.mark.parametrize(
+    ("function", "data", "reason"),
+    [
+        ("advance_rollout", {"schema": "rollout-due/v1", "rollout": "no-such"}, "rollout no-such is not in the store"),
+        (
+            "notify",
+            {"schema": "rollout-changed/v1", "rollout": "no-such", "entry": "no-such-0001"},
+            "ledger entry no-such-0001 is not in the store",
+        ),
+    ],
+)
+def test_an_event_about_something_that_does_not_exist_is_kept(
+    cloud: Cloud, function: str, data: dict[str, Any], reason: str
+) -> None:
+    assert cloud.wake(function, data) == 200
+    (kept,) = cloud.dead_letters()
+    assert kept.attributes["reason"] == reason
+
+
+def test_a_reason_that_is_too_long_for_an_attribute_is_cut(cloud: Cloud) -> None:
+    cloud.apply(policy())
+    cloud.emulator.faults.fail("UploadModel", grpc.StatusCode.INVALID_ARGUMENT, message="ü" * 1200)
+    assert cloud.wake("register_model", cloud.train()) == 200
+    (kept,) = cloud.dead_letters()
+    assert "üüü" in kept.attributes["reason"]
+    assert len(kept.attributes["reason"].encode()) <= 1024
+
+
+def test_an_upload_of_a_model_without_a_policy_is_ignored(cloud: Cloud, capsys: Out) -> None:
+    with cloud.cost() as spent:
+        assert cloud.wake("start_rollout", version()) == 200
+    assert not spent
+    assert "ignored: no policy for model churn" in [line["message"] for line in lines(capsys)]
+
+
+def test_a_version_that_is_not_visible_yet_is_looked_for_again(cloud: Cloud, capsys: Out) -> None:
+    cloud.apply(policy())
+    assert cloud.wake("start_rollout", version("7")) == 500
+    (line,) = lines(capsys)
+    assert (line["severity"], line["message"]) == ("INFO", "start_rollout will look again: churn@7 is not visible yet")
+
+
+def test_every_tick_leaves_a_heartbeat(cloud: Cloud, capsys: Out) -> None:
+    cloud.tick("assess_rollouts")
+    beats = [line for line in lines(capsys) if line.get("heartbeat") == "assess_rollouts"]
+    assert [beat["message"] for beat in beats] == ["assessed 0 rollouts: 0 due, 0 to roll back"]
+
+
+def test_a_rollout_whose_policy_is_lost_does_not_stop_the_others(cloud: Cloud, capsys: Out) -> None:
+    cloud.apply(policy())
+    cloud.deploy("run-1")
+    stored = cloud.world.store.get_rollout(cloud.rollout("1").id)
+    assert stored is not None
+    cloud.world.store.transition(stored, replace(stored.rollout, policy_version=99))
+    targets = [{"region": "us-central1", "endpoint": "fraud-serving"}]
+    cloud.apply(policy(model="fraud", targets=targets))
+    capsys.readouterr()
+    cloud.register("run-1", model="fraud")
+    cloud.settle()
+    cloud.minutes(13, requests=0)
+    assert cloud.split("fraud-serving") == {"1": 100}
+    assert any("keeps version 99 of the policy" in line["message"] for line in lines(capsys, "ERROR"))

@@ -51,15 +51,8 @@ def test_the_candidate_has_its_replicas_before_it_has_the_share(cloud: Cloud) ->
     assert "2 replicas for 50 % of what 4 carry now" in " ".join(e.sentence for e in cloud.ledger("2"))
 
 
-def busy_minute(cloud: Cloud, predictions: PredictionServiceClient) -> None:
-    """More predictions than one replica carries: at 200 compressed seconds per second a minute is 0.3 s."""
-    for _ in range(25):
-        with contextlib.suppress(ServiceUnavailable):
-            predictions.predict(endpoint=f"{PARENT}/endpoints/{ENDPOINT}", instances=[{"x": 1}], timeout=10)
-    cloud.minutes(1, requests=0)
-
-
-def test_the_stable_keeps_the_replicas_that_load_gave_it(cloud: Cloud) -> None:
+def under_load(cloud: Cloud) -> None:
+    """Version 2 has a tenth of the traffic, and version 1 three replicas because of what it serves."""
     container = {"image": "sim/churn:1", "env": {"SIM_CAPACITY_RPS": "50", "SIM_LATENCY_MS": "0"}}
     cloud.apply(policy(register={"from": {"message": True}, "container": container}))
     cloud.deploy("run-1")
@@ -67,7 +60,14 @@ def test_the_stable_keeps_the_replicas_that_load_gave_it(cloud: Cloud) -> None:
     with grpc.insecure_channel(cloud.address) as channel:
         predictions = PredictionServiceClient(transport=PredictionServiceGrpcTransport(channel=channel))
         for _ in range(3):
-            busy_minute(cloud, predictions)
+            for _ in range(25):  # more than one replica carries: at 200 compressed seconds per second a minute is 0.3 s
+                with contextlib.suppress(ServiceUnavailable):
+                    predictions.predict(endpoint=f"{PARENT}/endpoints/{ENDPOINT}", instances=[{"x": 1}], timeout=10)
+            cloud.minutes(1, requests=0)
+
+
+def test_the_stable_keeps_the_replicas_that_load_gave_it(cloud: Cloud) -> None:
+    under_load(cloud)
     stable = deployed(cloud, "1")
     assert (stable.min_replicas, stable.available_replicas) == (1, 3)
     cloud.minutes(4, requests=0)

@@ -112,3 +112,16 @@ def test_the_same_events_again_change_nothing(cloud: Cloud) -> None:
     assert cloud.emulator.counts["UploadModel"] == uploads
     assert cloud.rollout("1") == before
     assert list(cloud.versions()) == ["1"]
+
+
+def test_a_rollout_keeps_the_policy_that_it_started_with(cloud: Cloud) -> None:
+    cloud.apply(policy())
+    cloud.deploy("run-1")
+    cloud.deploy("run-2")
+    cloud.apply(policy(rollout={"stages": [{"traffic": 25, "bake": "1h"}, {"traffic": 100}]}))
+    cloud.minutes(6, requests=0)
+    assert cloud.split() == {"1": 50, "2": 50}
+    cloud.minutes(6, requests=0)
+    assert cloud.split() == {"2": 100}
+    cloud.deploy("run-3")
+    assert cloud.split() == {"2": 75, "3": 25}

@@ -7,7 +7,7 @@ import pytest
 from local.identity import Issuer
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import policy
-from tests.functional.functions.test_capacity import deployed, resize
+from tests.functional.functions.test_capacity import deployed, resize, under_load
 
 
 def retire(cloud: Cloud) -> None:
@@ -92,20 +92,37 @@ def test_a_refused_undeployment_is_asked_for_again_later(trial: Cloud) -> None:
 
 
 def test_the_fallback_keeps_its_strength_for_the_hold_and_then_shrinks(cloud: Cloud, signed: Issuer) -> None:
-    cloud.apply(policy())
-    cloud.deploy("run-1")
-    resize(cloud, "1", 4)
-    cloud.deploy("run-2")
-    cloud.minutes(25, requests=0)
+    under_load(cloud)
+    cloud.minutes(24, requests=0)
     assert cloud.split() == {"2": 100}
+    assert (deployed(cloud, "1").min_replicas, deployed(cloud, "2").min_replicas) == (3, 3)
+    cloud.advance(minutes=40)
+    retire(cloud)
+    assert deployed(cloud, "1").min_replicas == 3
     cloud.advance(minutes=20)
     retire(cloud)
-    assert deployed(cloud, "1").min_replicas == 4
-    cloud.advance(minutes=45)
+    assert (deployed(cloud, "1").min_replicas, deployed(cloud, "2").min_replicas) == (1, 3)
+    assert "v1 back to 1 replicas at least" in " ".join(e.sentence for e in cloud.ledger("1"))
+
+
+def test_after_the_watch_the_promoted_version_has_its_usual_minimum(cloud: Cloud, signed: Issuer) -> None:
+    under_load(cloud)
+    cloud.minutes(24, requests=0)
+    cloud.advance(hours=2)
+    cloud.minutes(1, requests=0)
+    cloud.advance(hours=1)
     retire(cloud)
-    assert (deployed(cloud, "1").min_replicas, deployed(cloud, "2").min_replicas) == (4, 4), (
-        "a person gave version 1 its four"
-    )
+    assert versions(cloud) == ["2"]
+    assert deployed(cloud, "2").min_replicas == 1
+
+
+def test_the_replicas_of_a_person_are_left_alone(cloud: Cloud, signed: Issuer) -> None:
+    cloud.apply(policy())
+    cloud.deploy("run-1")
+    resize(cloud, "1", 2)
+    cloud.advance(hours=5)
+    retire(cloud)
+    assert deployed(cloud, "1").min_replicas == 2
 
 
 def test_a_deployment_that_lost_its_turn_is_undeployed(cloud: Cloud, signed: Issuer) -> None:

@@ -168,3 +168,12 @@ def test_an_upload_that_vertex_refuses_is_kept_with_its_reason(cloud: Cloud) -> 
     assert cloud.wake("register_model", cloud.train()) == 200
     (kept,) = cloud.dead_letters()
     assert "The image cannot be pulled." in kept.attributes["reason"]
+
+
+def test_two_models_may_have_runs_of_the_same_name(cloud: Cloud) -> None:
+    cloud.apply(policy())
+    cloud.apply(policy(model="fraud", targets=[{"region": "us-central1", "endpoint": "fraud-serving"}]))
+    cloud.register("run-1")
+    cloud.register("run-1", model="fraud")
+    assert list(cloud.versions()) == ["1"]
+    assert list(cloud.versions("fraud")) == ["1"]

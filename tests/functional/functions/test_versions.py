@@ -111,3 +111,29 @@ def test_a_second_target_waits_for_the_first(cloud: Cloud) -> None:
     cloud.minutes(14, requests=0)
     assert cloud.split("churn-batch") == {"1": 100}
     assert cloud.aliases() == {"default": "1", "champion": "1"}
+
+
+def test_a_failure_on_the_first_target_spares_the_second(cloud: Cloud) -> None:
+    targets = [{"region": "us-central1", "endpoint": name} for name in ("churn-serving", "churn-batch")]
+    cloud.apply(policy(targets=targets))
+    cloud.emulator.faults.never_healthy()
+    cloud.register("run-1")
+    cloud.settle()
+    cloud.minutes(14, requests=0)
+    first, second = sorted(cloud.world.store.rollouts_of_model("churn"), key=lambda r: r.target_index)
+    assert (first.phase, second.phase) == (Phase.FAILED, Phase.REJECTED)
+    assert "Model server never became ready" in second.sentence
+    assert cloud.emulator.counts["DeployModel"] == 1
+
+
+def test_an_older_version_that_arrives_late_is_superseded(cloud: Cloud) -> None:
+    cloud.apply(policy())
+    cloud.register("run-1")
+    cloud.published("model-uploaded")
+    cloud.deploy("run-2")
+    assert cloud.split() == {"2": 100}
+    version = {"schema": "model-uploaded/v1", "project": "local-project", "region": "us-central1", "model": "churn"}
+    assert cloud.wake("start_rollout", version | {"version": "1"}) == 200
+    cloud.settle()
+    assert cloud.rollout("1").phase is Phase.SUPERSEDED
+    assert cloud.split() == {"2": 100}
