@@ -39,11 +39,13 @@ from vertex_emulator.server import Emulator
 ROOT = Path(__file__).parent.parent.parent
 PROJECT, REGION, MODEL, ENDPOINT = "local-project", "us-central1", "relevance", "serving"
 TARGET = TargetRef(PROJECT, REGION, ENDPOINT)
+NOBODY = "127.0.0.1:1"
+"""An address at which nobody listens: Cloud Monitoring is down in all these tests."""
 RATE = 500.0
 """Makes the clients' back-offs short; what is decided follows the test's clock."""
 
 
-def policy(**rollout: Any) -> Policy:
+def policy(replicas: int = 1) -> Policy:
     """A policy of 10, 50, 100 % without checks: a stage advances when its bake time is over."""
     stages = [{"traffic": 10, "bake": "10m"}, {"traffic": 50, "bake": "10m"}, {"traffic": 100}]
     standby = {"hold": "20m", "for": "40m"}
@@ -52,8 +54,8 @@ def policy(**rollout: Any) -> Policy:
             "model": MODEL,
             "targets": [{"region": REGION, "endpoint": ENDPOINT}],
             "register": {"from": {"message": True}, "container": {"image": "example/server:1"}},
-            "machine": {"type": "n1-standard-2", "replicas": {"min": 1, "max": 3}},
-            "rollout": {"stages": stages, "standby": standby, "deploy_within": "20m", **rollout},
+            "machine": {"type": "n1-standard-2", "replicas": {"min": replicas, "max": 4}},
+            "rollout": {"stages": stages, "standby": standby, "deploy_within": "20m"},
         }
     )
 
@@ -117,6 +119,7 @@ class Rig:
             "GOOGLE_CLOUD_PROJECT": PROJECT,
             "VERTEX_EMULATOR_HOST": self.emulator.address,
             "PUBSUB_EMULATOR_HOST": self.pubsub.address,
+            "MONITORING_EMULATOR_HOST": NOBODY,
             "STORE": "sqlite",
             "STORE_PATH": str(self.store_path),
             "CLOCK_RATE": f"{RATE:g}",

@@ -40,9 +40,12 @@ class End:
 
 
 def play(rig: Rig) -> End:
-    """v1 takes the endpoint, v2 walks up to all traffic, its watch ends, v1 is undeployed."""
-    rig.world.store.put_policy(policy(), "owner@example.com", rig.now)
-    for _ in range(2):
+    """v1 takes the endpoint, v2 walks up to all traffic, its watch ends, v1 is undeployed.
+
+    v1 has two replicas and v2 begins with one, so that replicas are raised before a share, and given back at the end.
+    """
+    for replicas in (2, 1):
+        rig.world.store.put_policy(policy(replicas), "owner@example.com", rig.now)
         version = rig.upload()
         rig.announce(version)
         _tick_until(rig, lambda: _has_traffic(rig, version))  # noqa: B023 (called at once)
@@ -66,7 +69,8 @@ def _has_traffic(rig: Rig, version: str) -> bool:
 
 def _is_over(rig: Rig) -> bool:
     rollouts = rig.world.store.rollouts_of_model(MODEL)
-    return all(not r.phase.is_open and not r.aliases_due for r in rollouts) and len(rig.endpoint.deployed) == 1
+    is_settled = all(not r.phase.is_open and not r.aliases_due for r in rollouts)
+    return is_settled and [d.min_replicas for d in rig.endpoint.deployed] == [1]
 
 
 def _end(rig: Rig) -> End:
