@@ -97,7 +97,7 @@ def _record(world: World, stored: StoredPolicy, index: int, stable: DeployedMode
         stage=len(stored.policy.rollout.stages) - 1,
         stage_since=now,
         deployed_id=stable.id,
-        aliases_due=True,
+        aliases_due=stored.policy.mode == "enforce",
         sentence=sentence,
     )
     entry = ledger_entry(rollout, Telling("adopt", sentence, actor=actor, after={stable.id: 100}), now)

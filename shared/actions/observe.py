@@ -10,7 +10,8 @@ from dataclasses import replace
 from shared.actions.record import Telling, record_transition
 from shared.policy.schema import Policy
 from shared.rollout.decide import Decision, Kind, decide
-from shared.rollout.observed import Endpoint
+from shared.rollout.names import version_number
+from shared.rollout.observed import DeployedModel, Endpoint
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.steps import Step, Wait
 from shared.store.store import StoredRollout
@@ -32,13 +33,20 @@ def observe_rollout(
     said = _would(stored.rollout, decision)
     if said and _what(said) != _what(stored.rollout.observed):
         telling = Telling("note", said, "info", decision.checks, event=event, actor=ACTOR)
-        stored = record_transition(world, stored, replace(stored.rollout, observed=said), telling)
+        after = replace(stored.rollout, observed=said)
+        if decision.kind is Kind.FINISH:
+            after = after.moved(world.now(), phase=Phase.PROMOTED)
+        stored = record_transition(world, stored, after, telling)
     return stored, Wait(said or decision.sentence)
 
 
 def follow(rollout: Rollout, policy: Policy, endpoint: Endpoint | None, world: World) -> Rollout:
     """The rollout with phase and stage as the endpoint shows them; unchanged if it shows nothing new."""
     now = world.now()
+    newer = _newer(rollout, endpoint) if rollout.phase is Phase.WATCHING else None
+    if newer:
+        sentence = f"the watch of v{rollout.version} ended with the first share of v{newer.version}"
+        return rollout.moved(now, phase=Phase.PROMOTED, sentence=sentence)
     mine = (
         next((d for d in endpoint.deployed if (d.model, d.version) == (rollout.model, rollout.version)), None)
         if endpoint
@@ -72,6 +80,16 @@ def follow(rollout: Rollout, policy: Policy, endpoint: Endpoint | None, world: W
         sentence=f"v{rollout.version} has {share} % of the traffic",
         observed="",
     )
+
+
+def _newer(rollout: Rollout, endpoint: Endpoint | None) -> DeployedModel | None:
+    """A newer version of the same model that has traffic."""
+    number = version_number(rollout.version)
+    for deployed in endpoint.deployed if endpoint else ():
+        is_newer = deployed.model == rollout.model and version_number(deployed.version) > number
+        if endpoint and is_newer and endpoint.share(deployed.id):
+            return deployed
+    return None
 
 
 def _what(said: str) -> str:

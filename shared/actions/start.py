@@ -83,7 +83,7 @@ def _new_rollout(world: World, stored: StoredPolicy, version: ModelVersion, inde
         created_at=version.created_at or now,
         updated_at=now,
         phase_since=now,
-        aliases_due=True,
+        aliases_due=stored.policy.mode == "enforce",
         sentence=gate.sentence,
     )
 
