@@ -181,3 +181,41 @@ def test_observing_harm_says_that_it_would_have_rolled_back(cloud: Cloud, signed
     watch(cloud, 2, endpoint)
     assert cloud.rollout("2").phase is Phase.ROLLED_BACK
     assert "v2 has lost its traffic" in cloud.ledger("2")[-1].sentence
+
+
+def test_observing_follows_people_from_one_version_to_the_next(cloud: Cloud, signed: Issuer) -> None:
+    endpoint = observed(cloud)
+    found = cloud.endpoint(endpoint)
+    assert found is not None
+    put(cloud, endpoint, f"{MODEL}@2", {found.deployed[0].id: 90, "0": 10})
+    watch(cloud, 2, endpoint)
+    cloud.move({"2": 100}, endpoint)
+    watch(cloud, 2, endpoint)
+    assert cloud.rollout("2").phase is Phase.WATCHING
+    cloud.upload()
+    cloud.settle()
+    put(cloud, endpoint, f"{MODEL}@3", {cloud.rollout("2").deployed_id: 90, "0": 10})
+    watch(cloud, 2, endpoint)
+    assert cloud.rollout("2").phase is Phase.PROMOTED
+    assert cloud.rollout("2").sentence == "Observed: the watch of v2 ended with the first share of v3"
+    cloud.move({"3": 100}, endpoint)
+    watch(cloud, 2, endpoint)
+    cloud.advance(hours=2)
+    watch(cloud, 8, endpoint)
+    assert cloud.rollout("3").phase is Phase.PROMOTED
+    assert cloud.rollout("3").sentence.startswith("Would have ended the watch of v3: ")
+
+
+def test_what_was_observed_to_its_end_costs_ticks_nothing(cloud: Cloud, signed: Issuer) -> None:
+    endpoint = observed(cloud)
+    found = cloud.endpoint(endpoint)
+    assert found is not None
+    put(cloud, endpoint, f"{MODEL}@2", {found.deployed[0].id: 90, "0": 10})
+    watch(cloud, 1, endpoint)
+    cloud.move({"1": 100}, endpoint)
+    watch(cloud, 1, endpoint)
+    assert cloud.rollout("2").phase is Phase.ROLLED_BACK
+    with cloud.cost() as spent:
+        assert cloud.tick("assess_rollouts") == 200
+    assert "publish:rollout-due" not in spent
+    assert "ListEndpoints" not in spent
