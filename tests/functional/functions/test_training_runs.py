@@ -12,10 +12,11 @@ from google.cloud.aiplatform_v1.services.job_service.transports.grpc import JobS
 from google.cloud.aiplatform_v1.services.pipeline_service.client import PipelineServiceClient
 from google.cloud.aiplatform_v1.services.pipeline_service.transports.grpc import PipelineServiceGrpcTransport
 
+from local.training import Run, run_pipeline
 from shared import topics
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import MODEL, policy
-from tests.functional.functions.servers import PARENT
+from tests.functional.functions.servers import PARENT, PROJECT, REGION
 
 CONTAINER = {"image": "sim/churn:1"}
 SPEC: dict[str, Any] = {
@@ -68,6 +69,26 @@ def test_a_finished_custom_job_becomes_a_version_once(cloud: Cloud, channel: grp
     assert version.labels["vr-job"] == "churn-train"
     assert version.labels["vr-code"] == "abc123"
     assert cloud.emulator.counts["UploadModel"] == 1
+
+
+def test_a_pipeline_job_announces_itself_and_is_read_for_its_artifact_and_evaluation(cloud: Cloud) -> None:
+    cloud.apply(policy(register={"from": {"pipeline": "churn-pipeline"}, "container": CONTAINER}))
+    run = Run("run-20261123", metrics={"auc": 0.91}, dataset="churn-2026-11", code_revision="8d04b7e")
+    run_pipeline(cloud.address, PROJECT, REGION, run, "churn-pipeline", seconds=600)
+    cloud.advance(minutes=5)
+    assert set(cloud.deliver(topics.TRAINING_COMPLETED)) == {200}, "its beginning is nothing to act on"
+    assert cloud.emulator.counts["UploadModel"] == 0
+    cloud.advance(minutes=7)
+    (ended,) = cloud.published(topics.TRAINING_COMPLETED)
+    assert cloud.wake("register_model", ended.data) == 500
+    cloud.advance(seconds=61)
+    assert cloud.wake("register_model", ended.data) == 200
+    (version,) = cloud.versions().values()
+    assert version.artifact_uri == run.uri
+    assert (version.labels["vr-code"], version.labels["vr-job"]) == ("8d04b7e", "churn-pipeline")
+    assert version.labels["vr-dataset"].startswith("bq-local-project-datasets-churn-2026-11")
+    (evaluation,) = cloud.world.registry.evaluations(version)
+    assert evaluation.metrics == {"auc": 0.91}
 
 
 def test_a_running_or_failed_job_is_not_found(cloud: Cloud, channel: grpc.Channel) -> None:
