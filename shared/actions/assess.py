@@ -19,7 +19,7 @@ from shared.errors import PermanentError, TransientError
 from shared.events.rollout import RolloutChanged, rollout_changed_message
 from shared.policy.schema import Policy
 from shared.rollout.decide import Kind, decide
-from shared.rollout.evidence import Evidence, could_not_look, gather, looked_until
+from shared.rollout.evidence import Evidence, Proving, could_not_look, gather, looked_until, passed_over
 from shared.rollout.labels import read_labels
 from shared.rollout.observed import Endpoint, Minute, TargetRef
 from shared.rollout.record import Phase, Rollout
@@ -108,14 +108,29 @@ def _evidence(
         key = (rollout.target.region, rollout.target.endpoint)
         until = _floor(now - spec.lag)
         minutes = [m for m in served.get(rollout.target.project, {}).get(key, []) if m.at <= until]
-        gathered = gather(before[rollout.id], rollout.id, since, minutes, rollout.deployed_id, spec)
+        proving = _proving(policies[rollout.id], rollout)
+        gathered = gather(before[rollout.id], rollout.id, since, minutes, rollout.deployed_id, spec, proving)
         error = errors.get(rollout.target.project)
-        after[rollout.id] = could_not_look(gathered, now, error) if error else looked_until(gathered, until)
+        if error:
+            after[rollout.id] = could_not_look(gathered, now, error)
+            continue
+        unread = _floor(now - FARTHEST) - _begin(rollout, before[rollout.id])
+        if unread > timedelta(0):
+            gathered = passed_over(gathered, unread)
+        after[rollout.id] = looked_until(gathered, until)
     changed = {k: v for k, v in after.items() if v != before[k]}
     ended = {s for shard in shards.stored.values() for s in shard.body["rollouts"]} - set(after)
     if lost := world.store.write_evidence(shards, changed, ended):
         log.info(f"another tick was writing too; {lost} shards are gathered by the next one")
     return after
+
+
+def _proving(policy: Policy, rollout: Rollout) -> Proving | None:
+    """Only a canary has a stable beside it; in a watch nothing but its limits can be proven."""
+    if policy.rollout.advance != "evidence":
+        return None
+    control = rollout.stable_id if rollout.phase is Phase.CANARY else ""
+    return Proving(policy.rollout, control, policy.rollout.stages[rollout.stage].traffic)
 
 
 Served = dict[str, dict[tuple[str, str], list[Minute]]]

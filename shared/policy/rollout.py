@@ -146,12 +146,24 @@ class Patience(Strict):
     then: Literal["hold", "pause", "roll_back"]
 
 
+class Confidence(Strict):
+    """How often ``advance: evidence`` may be wrong; for the whole rollout, all its checks and all looks together."""
+
+    harm: Annotated[Share, Field(gt=0, le=0.2)] = 0.01
+    """Candidates that do no harm and are taken back all the same."""
+    no_harm: Annotated[Share, Field(gt=0, le=0.2)] = 0.05
+    """Candidates beyond a margin throughout that pass a stage all the same."""
+
+
 class RolloutSpec(Strict):
     """How a version travels from deployed to all traffic."""
 
     strategy: Literal["canary"] = "canary"
-    advance: Literal["bake"] = "bake"
-    """``bake``: a stage advances when its bake time and the minimum samples have passed without harm."""
+    advance: Literal["evidence", "bake"] = "bake"
+    """``bake``: a stage advances when its bake time and the minimum samples have passed without harm. ``evidence``: when there is evidence of
+    no harm, and it is taken back on evidence of harm, with error rates that hold however often one looks; ``bake`` is its least time then."""
+    confidence: Confidence = Confidence()
+    """For ``advance: evidence``."""
     stages: list[Stage] = Field(default=[Stage(traffic=10), Stage(traffic=50), Stage(traffic=100)], min_length=1)
     checks: list[Check] = Field(default=[])
     metrics: Metrics = Metrics()

@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from shared.policy.base import Strict
 from shared.policy.findings import Finding, refuse
-from shared.policy.rollout import Check, Metrics, Patience, RolloutSpec, Stage, Standby
+from shared.policy.rollout import Check, Confidence, Metrics, Patience, RolloutSpec, Stage, Standby
 from shared.policy.units import Duration, Share, described
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "Alerts",
     "Autoscale",
     "Check",
+    "Confidence",
     "Container",
     "EndpointId",
     "Gate",

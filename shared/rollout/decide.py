@@ -14,6 +14,8 @@ from shared.policy.schema import Patience, Policy
 from shared.policy.units import format_duration
 from shared.rollout.checks import judge_check
 from shared.rollout.evidence import Evidence
+from shared.rollout.proof import SPLIT_ALPHA, split_evidence
+from shared.rollout.proven import judge_proof
 from shared.rollout.record import CheckResult, Phase, Rollout, Verdict, worst
 
 
@@ -57,6 +59,8 @@ def judge(policy: Policy, rollout: Rollout, evidence: Evidence | None) -> tuple[
             stable = evidence.arm(control) if control else None
             result = judge_check(check, evidence.arm(rollout.deployed_id), stable)
             results.append(_if_recent(policy, evidence, result))
+    if policy.rollout.advance == "evidence" and evidence is not None and not evidence.error_since:
+        return judge_proof(policy.rollout, rollout.stage, evidence.proof, tuple(results))
     return tuple(results)
 
 
@@ -118,9 +122,13 @@ def _decide_stage(
     assert since is not None  # noqa: S101 (decide has looked)
     stage = policy.rollout.stages[rollout.stage]
     until = evidence.judged_until if evidence and evidence.stage_since == since and evidence.judged_until else since
-    judged = (until if any(c.gating for c in checks) else now) - since
+    unread = evidence.unread if evidence and evidence.stage_since == since else timedelta(0)
+    judged = (until if any(c.gating for c in checks) else now) - since - unread
     verdict = worst([c.verdict for c in checks if c.gating])
     if verdict is Verdict.PASS and judged >= stage.bake:
+        wrong = _wrong_split(policy, rollout, evidence)
+        if wrong:
+            return Decision(Kind.HOLD, wrong, checks)
         passed = "; ".join(c.sentence for c in checks if c.gating) or "no checks"
         return _forward(policy, rollout, f"{format_duration(stage.bake)} judged without harm: {passed}", checks)
     borne = _bear(policy, rollout, evidence, checks, since, now)
@@ -133,6 +141,15 @@ def _decide_stage(
         f"{format_duration(max(judged, timedelta(0)))} of {format_duration(stage.bake)} judged at {stage.traffic} %"
     )
     return Decision(Kind.HOLD, f"{progress}; {waiting}" if waiting else progress, checks)
+
+
+def _wrong_split(policy: Policy, rollout: Rollout, evidence: Evidence | None) -> str:
+    """Requests that do not follow the split are nobody's regression, but what follows from it is not what was measured: held."""
+    share = policy.rollout.stages[rollout.stage].traffic
+    e = split_evidence(evidence.proof, share) if evidence else 1.0
+    if e < 1 / SPLIT_ALPHA:
+        return ""
+    return f"held: the requests do not follow the split of {share} % (evidence {e:.3g} >= {1 / SPLIT_ALPHA:g})"
 
 
 def _forward(policy: Policy, rollout: Rollout, why: str, checks: tuple[CheckResult, ...]) -> Decision:

@@ -13,9 +13,10 @@ from functools import lru_cache
 
 from pydantic import TypeAdapter
 
-from shared.policy.schema import Metrics
+from shared.policy.rollout import Metrics, RolloutSpec
 from shared.rollout.histogram import merge_histograms
 from shared.rollout.observed import ArmMinute, Minute
+from shared.rollout.proof import Proof, update_proof
 
 ERROR_RATE = "error_rate"
 """The one metric that is counted, not distributed."""
@@ -39,6 +40,10 @@ class Evidence:
     """By metric: the end of the last minute that said something of the candidate. Requests may flow while a metric is silent."""
     error_since: datetime | None = None
     error: str = ""
+    unread: timedelta = timedelta(0)
+    """Minutes of this stage that were never read, after an outage longer than a tick reads back: they count as time, not as judged."""
+    proof: Proof = field(default_factory=Proof)
+    """For ``advance: evidence``; it outlives the stage."""
 
     def arm(self, deployed_id: str) -> ArmMinute:
         """All that one arm served in both generations."""
@@ -71,6 +76,17 @@ def _merge_maps(one: Mapping[str, ArmMinute], other: Mapping[str, ArmMinute]) ->
     return {key: merge_arms([m[key] for m in (one, other) if key in m]) for key in sorted({*one, *other})}
 
 
+@dataclass(frozen=True)
+class Proving:
+    """What ``advance: evidence`` needs to know of the trial."""
+
+    spec: RolloutSpec
+    control: str
+    """The stable's deployed-model id; empty where there is none to compare with."""
+    share: int
+    """The candidate's percent in this stage."""
+
+
 def gather(
     before: Evidence | None,
     rollout: str,
@@ -78,18 +94,36 @@ def gather(
     minutes: Iterable[Minute],
     candidate: str,
     policy: Metrics,
+    proving: Proving | None = None,
 ) -> Evidence:
     """The evidence with these minutes added, in whatever order and however often they come.
 
     Minutes before the shift has settled are dropped: caches are cold, and the minute of the shift mixes two splits.
     """
-    evidence = before if before and before.stage_since == stage_since else Evidence(rollout, stage_since)
+    evidence = before if before and before.stage_since == stage_since else _next_stage(before, rollout, stage_since)
+    if proving and evidence.proof.control != proving.control:
+        evidence = replace(evidence, proof=Proof(proving.control))
     begin = stage_since + policy.settle
     for minute in sorted(minutes, key=lambda m: m.at):
         if minute.at - timedelta(minutes=1) < begin or (evidence.judged_until and minute.at <= evidence.judged_until):
             continue
         evidence = _add(evidence, minute, candidate, policy)
+        if proving:
+            evidence = replace(evidence, proof=_prove(evidence.proof, proving, minute, candidate))
     return evidence
+
+
+def _next_stage(before: Evidence | None, rollout: str, stage_since: datetime) -> Evidence:
+    """Counts begin anew with a stage; what was proven stays proven."""
+    return Evidence(rollout, stage_since, proof=before.proof if before and before.rollout == rollout else Proof())
+
+
+def _prove(proof: Proof, proving: Proving, minute: Minute, candidate: str) -> Proof:
+    """A minute in which the candidate, or beside a stable the stable, served nothing says nothing."""
+    served, stable = minute.arms.get(candidate), minute.arms.get(proving.control)
+    if served is None or (proving.control and stable is None):
+        return proof
+    return update_proof(proof, proving.spec, stable, served, proving.share)
 
 
 def _add(evidence: Evidence, minute: Minute, candidate: str, policy: Metrics) -> Evidence:
@@ -124,6 +158,11 @@ def _shortened(arm: ArmMinute) -> ArmMinute:
 def _digits(edges: tuple[float, ...]) -> tuple[float, ...]:
     short = tuple(float(f"{edge:.6g}") for edge in edges)
     return short if len(set(short)) == len(edges) else edges
+
+
+def passed_over(evidence: Evidence, unread: timedelta) -> Evidence:
+    """So much of the stage could not be read any more."""
+    return replace(evidence, unread=evidence.unread + unread)
 
 
 def looked_until(evidence: Evidence, until: datetime) -> Evidence:
