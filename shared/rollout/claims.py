@@ -23,12 +23,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from shared.policy.schema import Check
 from shared.rollout.observed import ArmMinute, Histogram
 from shared.rollout.statistics import binomial, latency, means, tables
 from shared.rollout.statistics.binomial import ShareTest
-from shared.rollout.statistics.means import MeanTest, Moments
+from shared.rollout.statistics.means import MeanLimitTest, MeanTest, Moments
 from shared.rollout.statistics.tables import OddsRatioTest, Table
 
 PROVEN_AT = (0.5, 0.95)
@@ -92,7 +93,19 @@ class Mean:
         return self.test.log_ratios(Moments.of(one), Moments.of(other)) if one and other else None
 
 
-Claim = Odds | Own | Mean
+@dataclass(frozen=True)
+class OwnMean:
+    """The candidate's own mean beside a limit."""
+
+    key: str
+    test: MeanLimitTest
+
+    def log_ratios(self, candidate: ArmMinute, metric: str) -> tuple[float, ...] | None:
+        values = candidate.values.get(metric)
+        return self.test.log_ratios(Moments.of(values)) if values else None
+
+
+Claim = Odds | Own | Mean | OwnMean
 
 
 def _bad(
@@ -144,6 +157,14 @@ def shares_limited(check: Check) -> Iterator[tuple[str, float, float, bool]]:
         yield "range-below", check.outside, check.range[0], True
 
 
+def means_limited(check: Check) -> Iterator[tuple[str, float, Literal[1, -1]]]:
+    """(name, limit, which direction is worse) of every limit on the mean."""
+    if check.mean_at_most is not None:
+        yield "mean-at-most", check.mean_at_most, 1
+    if check.mean_at_least is not None:
+        yield "mean-at-least", check.mean_at_least, -1
+
+
 def harm_claims(check: Check, frozen: Frozen) -> dict[str, list[Claim]]:
     """Groups of claims that the candidate does harm; how a group is summed up stands in ``proof``."""
     null = 1 + ((check.margin or 1.0) - 1) / 5
@@ -168,6 +189,9 @@ def harm_claims(check: Check, frozen: Frozen) -> dict[str, list[Claim]]:
             Own(f"over-{name}", binomial.above(limit), edge, below),
             Odds(f"worse-{name}", tables.harm(), edge, below),
         ]
+    for name, limit, worse in means_limited(check):
+        own = OwnMean(f"over-{name}", means.beyond(frozen.sigma, limit, worse))
+        groups[name] = [own, Mean(f"worse-{name}", means.harm(frozen.sigma, worse))]
     return {name: claims for name, claims in groups.items() if claims}
 
 
@@ -193,6 +217,8 @@ def no_harm_claims(check: Check, frozen: Frozen, *, last: bool) -> dict[str, lis
         groups["limit"] = [Own("under", binomial.below(check.at_most), to_advance=True)]
     for name, limit, edge, below in shares_limited(check):
         groups[name] = [Own(f"under-{name}", binomial.below(limit), edge, below, to_advance=True)]
+    for name, limit, worse in means_limited(check):
+        groups[name] = [OwnMean(f"under-{name}", means.within(frozen.sigma, limit, worse))]
     return groups
 
 

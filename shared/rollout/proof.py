@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from shared.policy.rollout import Check, RolloutSpec
-from shared.rollout.claims import Claim, Frozen, Odds, Own, freeze, harm_claims, no_harm_claims
+from shared.rollout.claims import Claim, Frozen, Odds, Own, OwnMean, freeze, harm_claims, no_harm_claims
 from shared.rollout.observed import ArmMinute
 from shared.rollout.statistics.binomial import split
 from shared.rollout.statistics.combine import both, combine_harm, combine_no_harm, either
@@ -87,7 +87,7 @@ def _update(
     guarded: dict[str, Guarded],
     plain: dict[str, Process],
 ) -> None:
-    if isinstance(claim, Own):
+    if isinstance(claim, Own | OwnMean):
         plain[key] = update(plain.get(key, claim.test.begin()), claim.log_ratios(candidate, metric))
     elif stable is None:
         return
@@ -119,7 +119,7 @@ def _sum_harm(proof: Proof, index: int, group: str, claims: list[Claim]) -> floa
     """A relative group is the average of its claims; a limit must be broken *and*, beside a stable, the candidate be worse than it."""
     if group == "relative":
         return math.fsum(_e(proof, index, claim) for claim in claims) / len(claims)
-    own = next(claim for claim in claims if isinstance(claim, Own))
+    own = next(claim for claim in claims if isinstance(claim, Own | OwnMean))
     if not proof.control:
         return _e(proof, index, own)
     return both(_e(proof, index, own), min(_e(proof, index, claim) for claim in claims if claim is not own))

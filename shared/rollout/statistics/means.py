@@ -88,3 +88,51 @@ def no_harm(sigma: float, margin: float, worse: Literal[1, -1] = 1) -> MeanTest:
     """
     better: Literal[1, -1] = -1 if worse == 1 else 1
     return MeanTest(sigma, better, worse * margin, starts="first", clip=None)
+
+
+@dataclass(frozen=True)
+class MeanLimitTest:
+    """Null: in no tick does the candidate's mean lie beyond ``limit``, in ``direction``. Made by ``beyond`` and ``within``."""
+
+    sigma: float
+    """Standard deviation of one value, from a baseline; scales the alternatives, not the guarantee."""
+    direction: Literal[1, -1]
+    """1: evidence for a mean above the limit; -1: for one below it."""
+    limit: float
+    effects: tuple[float, ...] = EFFECTS
+    starts: Starts = "all"
+    clip: float | None = CLIP
+
+    def __post_init__(self) -> None:
+        if not self.sigma > 0:
+            raise ValueError(f"a standard deviation of {self.sigma:g} scales nothing: measure the baseline for longer")
+
+    def begin(self) -> Process:
+        """The process of this test before its first tick."""
+        return begin(len(self.effects), self.starts, self.clip)
+
+    def log_ratios(self, candidate: Moments) -> tuple[float, ...] | None:
+        """l(λ) = λ S - λ² V/2 with S = Σ (x - limit) = n d and V = Σ (x - limit)² = ssd + n d²; None where nothing was served.
+
+        Self-normalised: for values that lie symmetrically about the limit exp l is a supermartingale whatever their distribution (de la
+        Peña 1999, Annals of Probability 27); for others asymptotically, as means of many values are.
+        """
+        if not candidate.total:
+            return None
+        d = candidate.mean - self.limit
+        total = candidate.total * d
+        squares = candidate.deviation + candidate.total * d * d
+        squares = max(squares, candidate.total * self.sigma * self.sigma * _LEAST_VARIANCE)
+        lambdas = (self.direction * effect / self.sigma for effect in self.effects)
+        return tuple(lam * total - lam * lam * squares / 2 for lam in lambdas)
+
+
+def beyond(sigma: float, limit: float, worse: Literal[1, -1]) -> MeanLimitTest:
+    """The test for a rollback: null "the mean is on the good side of ``limit`` in every tick"."""
+    return MeanLimitTest(sigma, worse, limit)
+
+
+def within(sigma: float, limit: float, worse: Literal[1, -1]) -> MeanLimitTest:
+    """The test for an advance: null "the mean is on the bad side of ``limit`` in every tick"; all bets at the first, no clip."""
+    better: Literal[1, -1] = -1 if worse == 1 else 1
+    return MeanLimitTest(sigma, better, limit, starts="first", clip=None)

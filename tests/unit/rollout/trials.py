@@ -1,0 +1,141 @@
+"""Trials played on the pure core: minutes drawn at random, gathered, decided, moved; nothing else."""
+
+from __future__ import annotations
+
+import math
+import random
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from shared.policy.schema import Policy
+from shared.rollout.decide import Decision, Kind, decide
+from shared.rollout.evidence import Evidence, Proving, gather, looked_until
+from shared.rollout.observed import ArmMinute, Histogram, Minute, TargetRef
+from shared.rollout.record import Phase, Rollout
+
+BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
+STABLE, CANDIDATE = "1000000001", "1000000002"
+LATENCY_EDGES = tuple(10 * 1.1**k for k in range(60))
+TOKEN_EDGES = (64.0, 80.0, 120.0, 160.0, 200.0, 240.0, 280.0, 320.0, 350.0, 400.0, 401.0)
+
+
+def evidence_policy(checks: Sequence[dict[str, Any]], **rollout: Any) -> Policy:
+    """A policy that advances by evidence, with nothing lagging."""
+    return Policy.model_validate(
+        {
+            "model": "m",
+            "targets": [{"region": "us-central1", "endpoint": "serving"}],
+            "register": {"from": {"message": True}, "container": {"image": "image"}},
+            "machine": {"type": "n1-standard-4"},
+            "rollout": {
+                "advance": "evidence",
+                "metrics": {"lag": "0s", "settle": "1m"},
+                "stages": [{"traffic": 10, "bake": "5m"}, {"traffic": 50, "bake": "5m"}, {"traffic": 100}],
+                "checks": list(checks),
+                **rollout,
+            },
+        }
+    )
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """One arm: the share of its requests that fail, how slow it is, how many tokens it spends."""
+
+    errors: float = 0.01
+    slow: float = 1.0
+    tokens: float = 1.0
+
+
+@dataclass(frozen=True)
+class End:
+    """How a trial ended, and after how many minutes."""
+
+    kind: Kind | None
+    minutes: int
+    last: Decision
+    evidence: Evidence
+
+
+def histogram(values: Sequence[float], edges: tuple[float, ...]) -> Histogram:
+    """Values as Cloud Monitoring would have them."""
+    counts = [0] * (len(edges) + 1)
+    for value in values:
+        counts[bisect_right(edges, value)] += 1
+    mean = sum(values) / len(values)
+    return Histogram(edges, tuple(counts), mean, sum((v - mean) ** 2 for v in values))
+
+
+def serve(generator: random.Random, requests: int, behaviour: Behaviour) -> ArmMinute:
+    """One minute of one arm."""
+    latencies = [generator.lognormvariate(math.log(80 * behaviour.slow), 0.6) for _ in range(requests)]
+    tokens = [min(400.0, max(64.0, generator.gauss(200 * behaviour.tokens, 60))) for _ in range(requests)]
+    errors = sum(generator.random() < behaviour.errors for _ in range(requests))
+    return ArmMinute(
+        requests, errors, {"latency_ms": histogram(latencies, LATENCY_EDGES), "tokens": histogram(tokens, TOKEN_EDGES)}
+    )
+
+
+def draw_minute(
+    generator: random.Random, at: datetime, rps: float, share: float, stable: Behaviour, candidate: Behaviour
+) -> Minute:
+    """One minute of both, routed at random."""
+    requests = max(2, round(generator.gauss(rps * 60, math.sqrt(rps * 60))))
+    taken = min(max(sum(generator.random() < share for _ in range(requests)), 1), requests - 1)
+    arms = {STABLE: serve(generator, requests - taken, stable), CANDIDATE: serve(generator, taken, candidate)}
+    return Minute(at, arms)
+
+
+def begin_trial() -> Rollout:
+    """A canary at its first share."""
+    return Rollout(
+        id="m-v2-000000",
+        model="m",
+        version="2",
+        target=TargetRef("p", "us-central1", "serving"),
+        target_index=0,
+        policy_version=1,
+        phase=Phase.CANARY,
+        created_at=BEGAN,
+        updated_at=BEGAN,
+        phase_since=BEGAN,
+        stage=0,
+        stage_since=BEGAN,
+        deployed_id=CANDIDATE,
+        stable_id=STABLE,
+    )
+
+
+def play(
+    policy: Policy,
+    seed: int,
+    rps: float = 10,
+    candidate: Behaviour = Behaviour(),
+    stable: Behaviour = Behaviour(),
+    *,
+    minutes: int = 240,
+    real_share: float | None = None,
+) -> End:
+    """Until it is promoted, rolled back, or the minutes are over."""
+    generator, rollout, at = random.Random(seed), begin_trial(), BEGAN
+    evidence: Evidence | None = None
+    decision = Decision(Kind.HOLD, "")
+    for number in range(1, minutes + 1):
+        at += timedelta(minutes=1)
+        share = policy.rollout.stages[rollout.stage].traffic
+        minute = draw_minute(generator, at, rps, real_share or share / 100, stable, candidate)
+        proving = Proving(policy.rollout, STABLE, share)
+        since = rollout.stage_since or at
+        evidence = looked_until(
+            gather(evidence, rollout.id, since, [minute], CANDIDATE, policy.rollout.metrics, proving), at
+        )
+        decision = decide(policy, rollout, evidence, at)
+        if decision.kind in (Kind.ROLL_BACK, Kind.PROMOTE):
+            return End(decision.kind, number, decision, evidence)
+        if decision.kind is Kind.ADVANCE:
+            rollout = rollout.moved(at, stage=rollout.stage + 1, stage_since=at)
+    assert evidence is not None
+    return End(None, minutes, decision, evidence)
