@@ -7,11 +7,11 @@ import random
 
 import pytest
 
+from vertex_emulator.errors import ApiError
 from vertex_emulator.metrics import Resource
 from vertex_emulator.monitoring import protos
 from vertex_emulator.monitoring.align import aggregate, plan
 from vertex_emulator.monitoring.distribution import LATENCY_BUCKETS, Buckets, Distribution
-from vertex_emulator.monitoring.rpc import ApiError
 from vertex_emulator.monitoring.series import Kind, Point, Series, SeriesId, Value, ValueType
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from vertex_emulator.errors import ApiError
 from vertex_emulator.metrics import Resource
 from vertex_emulator.monitoring.filter import parse, series_filter
-from vertex_emulator.monitoring.rpc import ApiError
 from vertex_emulator.monitoring.series import SeriesId
 
 SERIES = SeriesId.of(
