@@ -13,7 +13,7 @@ PACKAGE = "google.cloud.aiplatform.v1"
 SERVICES = {
     "ModelService": (
         *("UploadModel", "GetModel", "ListModels", "ListModelVersions", "UpdateModel", "MergeVersionAliases"),
-        *("DeleteModel", "DeleteModelVersion", "CopyModel"),
+        *("DeleteModel", "DeleteModelVersion", "CopyModel", "ExportModel"),
         *("ImportModelEvaluation", "GetModelEvaluation", "ListModelEvaluations"),
     ),
     "EndpointService": (

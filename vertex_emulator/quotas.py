@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _MINUTE = timedelta(minutes=1)
 _OPERATIONS = frozenset(
-    {"CreateEndpoint", "DeleteEndpoint", "UploadModel", "CopyModel", "DeleteModel", "DeleteModelVersion"}
+    {"CreateEndpoint", "DeleteEndpoint", "UploadModel", "CopyModel", "ExportModel", "DeleteModel", "DeleteModelVersion"}
     | {
         "CreateCustomJob",
         "CreateBatchPredictionJob",

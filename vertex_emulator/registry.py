@@ -25,6 +25,7 @@ _MODEL_FIELDS = frozenset({"display_name", "description"})
 _VERSION_FIELDS = frozenset({"version_description"})
 _ORDER = ("display_name", "create_time", "update_time")
 _VERSION_ORDER = ("create_time", "update_time")
+_ARTIFACT = Model.ExportFormat.ExportableContent.ARTIFACT.value
 _CUSTOM = 2  # ModelSourceInfo.ModelSourceType.CUSTOM
 
 
@@ -48,15 +49,23 @@ class Registry:
         complete: Callable[[Message], None] = lambda _: None,
         method: str = "UploadModel",
         at: datetime | None = None,
+        kept_id: str = "",
     ) -> Any:
-        """Begin to upload; ``complete`` may fill in output-only fields of the new version before it appears."""
+        """Begin to upload; ``complete`` may fill in output-only fields of the new version before it appears.
+
+        ``kept_id`` is an id that the service gave once, and that the new model shall have too.
+        """
         parent = self._state.projects.location(request.parent)
         uploaded = copy_of(request.model)
         if not uploaded.display_name:
             invalid("model.display_name is required.")
         check_labels(uploaded.labels)
         check_aliases(uploaded.version_aliases)
-        name = self._new_version_of(request.parent_model) if request.parent_model else self._new_name(parent, request)
+        name = (
+            self._new_version_of(request.parent_model)
+            if request.parent_model
+            else self._new_name(parent, request.model_id, kept_id)
+        )
         is_new = not request.parent_model
 
         def finish(now: datetime) -> Message:
@@ -82,7 +91,8 @@ class Registry:
         upload = raw("UploadModelRequest")(parent=request.parent, model=source.versions[number])
         upload.model.display_name = source.display_name
         del upload.model.version_aliases[:]
-        upload.model_id = request.model_id or ("" if request.parent_model else last_segment(source.name))
+        kept = "" if request.model_id or request.parent_model else last_segment(source.name)
+        upload.model_id = request.model_id
         upload.parent_model = request.parent_model
         if self._state.projects.location(request.parent).split("/")[1] != source.name.split("/")[1]:
             invalid("A model can be copied within its project only.")
@@ -91,7 +101,9 @@ class Registry:
             version.original_model_info.model = f"{source.name}@{number}"
             version.model_source_info.copy = True
 
-        return self.begin_upload(upload, self._state.config.durations.upload, complete=complete, method="CopyModel")
+        return self.begin_upload(
+            upload, self._state.config.durations.upload, complete=complete, method="CopyModel", kept_id=kept
+        )
 
     def GetModel(self, request: Any) -> Any:
         """Return a model's default version, or the one after ``@`` (its id or an alias)."""
@@ -223,10 +235,10 @@ class Registry:
         model, _ = self.find(parent_model.partition("@")[0])
         return model.name
 
-    def _new_name(self, parent: str, request: Any) -> str:
-        if request.model_id:
-            check_model_id(request.model_id)
-        name = f"{parent}/models/{request.model_id or self._state.new_id()}"
+    def _new_name(self, parent: str, chosen_id: str, kept_id: str) -> str:
+        if chosen_id:
+            check_model_id(chosen_id)
+        name = f"{parent}/models/{chosen_id or kept_id or self._state.new_id()}"
         if name in self._state.models or name in self._being_uploaded:
             exists(f"The Model {name}")
         return name
@@ -249,7 +261,10 @@ class Registry:
         for field in ("version_create_time", "version_update_time"):
             getattr(version, field).CopyFrom(timestamp(now))
         kinds = Model.DeploymentResourcesType
+        del version.supported_export_formats[:]
         version.supported_deployment_resources_types[:] = [kinds.DEDICATED_RESOURCES.value]
+        if version.artifact_uri:
+            version.supported_export_formats.add(id="custom-trained", exportable_contents=[_ARTIFACT])
         version.model_source_info.source_type = version.model_source_info.source_type or _CUSTOM
         complete(version)
         model.versions[model.newest] = version

@@ -29,6 +29,7 @@ from vertex_emulator.deployments import Deployments
 from vertex_emulator.endpoints import Endpoints
 from vertex_emulator.errors import DEPLOYED_MODEL_HEADER, ApiError
 from vertex_emulator.evaluations import Evaluations
+from vertex_emulator.exports import Exports
 from vertex_emulator.faults import Faults
 from vertex_emulator.fleet import Fleet
 from vertex_emulator.history import EndpointSnapshot, History
@@ -186,8 +187,9 @@ class Emulator:
             self._state, self._operations, self._registry, endpoints, self._fleet, self._launcher, pools
         )
         evaluations = Evaluations(self._state, self._registry)
+        exports = Exports(self._state, self._operations, self._registry)
         locations = Locations(self._state)
-        services = (self._registry, evaluations, endpoints, deployments, pools, self._prediction)
+        services = (self._registry, exports, evaluations, endpoints, deployments, pools, self._prediction)
         parts = (*services, self._operations, locations)
         handlers = {
             name: getattr(part, name)
@@ -223,6 +225,7 @@ class Emulator:
         def complete(version: Message) -> None:
             version.training_pipeline = job.name
             job.model_to_upload.name = version.name
+            job.model_to_upload.version_id = version.version_id
 
         self._registry.begin_upload(request, 0, complete=complete, at=now)
 

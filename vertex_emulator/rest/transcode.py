@@ -84,7 +84,7 @@ def write_answer(answered: Answered, *, style: Style, is_stream: bool) -> tuple[
         json_format.MessageToDict(message, use_integers_for_enums=style.enums_as_numbers) for message in messages
     ]
     text = json.dumps(documents if is_stream else documents[0], indent=None if style.enums_as_numbers else 2)
-    return (text + "\n").encode(), "application/json; charset=UTF-8"
+    return (text if is_stream else text + "\n").encode(), "application/json; charset=UTF-8"
 
 
 def _document(descriptor: Any, field: str, body: Body) -> dict[str, Any]:
