@@ -131,7 +131,7 @@ def test_the_documented_quotas_are_a_configuration() -> None:
 
 def test_a_method_that_is_not_emulated_says_so(vertex: Vertex) -> None:
     with pytest.raises(exceptions.MethodNotImplemented):
-        vertex.models.export_model({"name": NAME, "output_config": {}})
+        vertex.models.update_explanation_dataset({"model": NAME})
 
 
 def test_a_malformed_name_is_an_invalid_argument(vertex: Vertex) -> None:
