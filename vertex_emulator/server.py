@@ -10,6 +10,7 @@ Real clients need nothing but its address::
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +24,7 @@ import grpc
 from vertex_emulator import clock as clocks
 from vertex_emulator import methods
 from vertex_emulator.batch import BatchPredictions
+from vertex_emulator.beta import BETA, V1, BetaOperations
 from vertex_emulator.calls import Answered, Calls, Handler, Served
 from vertex_emulator.config import Config
 from vertex_emulator.deployments import Deployments
@@ -52,6 +54,7 @@ from vertex_emulator.tls import Certificate
 logger = logging.getLogger(__name__)
 _TICK = 5.0
 """Compressed seconds between ticks, as long as that is between 20 ms and 1 s on the wall."""
+_OPERATIONS = "google.longrunning.Operations"
 _ROUTING_HEADER = "x-goog-request-params"
 
 
@@ -173,12 +176,21 @@ class Emulator:
     def handlers(self) -> list[grpc.GenericRpcHandler[Any, Any]]:
         """Return the services' handlers, to be mounted on a server of someone else."""
         served = self.methods()
-        return [
-            grpc.method_handlers_generic_handler(
-                service, {name: _rpc_handler(served[f"{service}/{name}"]) for name in names}
-            )
-            for service, names in methods.all_services().items()
-        ]
+        beta = BetaOperations()
+        services = methods.all_services()
+        tables: dict[str, dict[str, Any]] = {
+            service: {name: _rpc_handler(served[f"{service}/{name}"]) for name in names}
+            for service, names in services.items()
+        }
+        for name in methods.OPERATIONS:
+            polled = functools.partial(beta.polled, name)
+            tables[_OPERATIONS][name] = _rpc_handler(served[f"{_OPERATIONS}/{name}"], polled)
+        for service in methods.SERVICES:
+            full = f"{methods.PACKAGE}.{service}"
+            tables[full.replace(V1, BETA)] = {
+                name: _rpc_handler(served[f"{full}/{name}"], beta.started) for name in services[full]
+            }
+        return [grpc.method_handlers_generic_handler(service, table) for service, table in tables.items()]
 
     def _collect(self) -> dict[str, Handler]:
         endpoints = Endpoints(self._state, self._operations, self._fleet, self.history, self._request_log)
@@ -241,11 +253,12 @@ class Emulator:
                 logger.exception("A tick failed; the next one follows")
 
 
-def _rpc_handler(served: Served) -> Any:
-    """Serve one method over gRPC."""
+def _rpc_handler(served: Served, translate: Callable[[Answered], Sequence[bytes]] | None = None) -> Any:
+    """Serve one method over gRPC; ``translate`` makes another version's bytes of an answer."""
 
     def behave(request: Any, context: grpc.ServicerContext) -> bytes:
-        return _carry_out(served, request, context).parts[0]
+        answered = _carry_out(served, request, context)
+        return (translate(answered) if translate else answered.parts)[0]
 
     def stream(request: Any, context: grpc.ServicerContext) -> Iterator[bytes]:
         yield from _carry_out(served, request, context).parts
