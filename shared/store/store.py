@@ -10,71 +10,32 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal
-
-from pydantic import TypeAdapter
+from typing import Literal
 
 from shared.errors import ConflictError, PermanentError
 from shared.policy.schema import Policy
 from shared.rollout.evidence import EVIDENCE, Evidence
 from shared.rollout.observed import TargetRef
-from shared.rollout.record import LEDGER_ENTRY, ROLLOUT, SCHEMA, LedgerEntry, Phase, Rollout
+from shared.rollout.record import SCHEMA, LedgerEntry, Rollout
 from shared.store.documents import Create, Delete, Documents, ExistsError, Replace, Stored, Write
+from shared.store.records import (
+    Claim,
+    Notice,
+    StoredPolicy,
+    StoredRollout,
+    claim_body,
+    entry_writes,
+    moment,
+    read_claim,
+    read_entry,
+    read_notice,
+    read_policy,
+    read_rollout,
+    rollout_body,
+)
 
 SHARDS = 128
 """Evidence documents: enough that 10,000 rollouts stay below a hundred each, few enough to read at once."""
-
-
-@dataclass(frozen=True)
-class StoredRollout:
-    """A rollout as read; only at this revision may it be replaced."""
-
-    rollout: Rollout
-    revision: str
-
-
-@dataclass(frozen=True)
-class StoredPolicy:
-    """One version of a policy, with who declared it and when."""
-
-    model: str
-    version: int
-    author: str
-    applied_at: datetime
-    policy: Policy
-    changed: bool = False
-    """Whether this call stored a new version."""
-
-
-@dataclass(frozen=True)
-class Claim:
-    """Who is registering a training run, and how far they are."""
-
-    id: str
-    state: Literal["claimed", "uploading", "done"]
-    holder: str
-    at: datetime
-    lease_until: datetime
-    operation: str = ""
-    model: str = ""
-    version: str = ""
-    revision: str = ""
-    schema: int = SCHEMA
-
-
-CLAIM = TypeAdapter(Claim)
-
-
-@dataclass(frozen=True)
-class Notice:
-    """A message that people are to get, until it is known to be sent."""
-
-    id: str
-    rollout: str
-    at: datetime
-    sent: tuple[str, ...] = ()
-    """The channels that have it already."""
-    revision: str = ""
 
 
 class Store:
@@ -90,7 +51,7 @@ class Store:
         rollout, entry = _number(rollout, entry)
         try:
             self._documents.commit(
-                [Create("rollouts", rollout.id, _rollout_body(rollout)), *_entry_writes(entry, notice=True)]
+                [Create("rollouts", rollout.id, rollout_body(rollout)), *entry_writes(entry, notice=True)]
             )
         except ExistsError:
             return False
@@ -98,24 +59,24 @@ class Store:
 
     def get_rollout(self, id: str) -> StoredRollout | None:  # noqa: A002
         stored = self._documents.get("rollouts", id)
-        return StoredRollout(_read_rollout(stored), stored.revision) if stored else None
+        return StoredRollout(read_rollout(stored), stored.revision) if stored else None
 
     def unsettled_rollouts(self) -> list[StoredRollout]:
         """What a tick has to look at: open rollouts and those whose aliases do not stand yet; oldest change first."""
         found = self._documents.query("rollouts", {"open": True}, order_by="updated_at")
-        return [StoredRollout(_read_rollout(s), s.revision) for s in found]
+        return [StoredRollout(read_rollout(s), s.revision) for s in found]
 
     def rollouts_of_model(self, model: str, limit: int | None = None) -> list[Rollout]:
         """Newest change first."""
         found = self._documents.query("rollouts", {"model": model}, order_by="updated_at", descending=True, limit=limit)
-        return [_read_rollout(s) for s in found]
+        return [read_rollout(s) for s in found]
 
     def rollouts_of_target(self, target: TargetRef, limit: int | None = None) -> list[Rollout]:
         """Newest change first."""
         found = self._documents.query(
             "rollouts", {"target": str(target)}, order_by="updated_at", descending=True, limit=limit
         )
-        return [_read_rollout(s) for s in found]
+        return [read_rollout(s) for s in found]
 
     def transition(
         self,
@@ -132,9 +93,9 @@ class Store:
         """
         if entry is not None:
             after, entry = _number(after, entry)
-        writes: list[Write] = [Replace("rollouts", after.id, _rollout_body(after), before.revision)]
+        writes: list[Write] = [Replace("rollouts", after.id, rollout_body(after), before.revision)]
         if entry is not None:
-            writes += _entry_writes(entry, notice=notice)
+            writes += entry_writes(entry, notice=notice)
         if slot == "take":
             writes.append(Create("slots", _slot_id(after.target), {"rollout": after.id}))
         elif slot == "free":
@@ -151,14 +112,14 @@ class Store:
     def add_entry(self, entry: LedgerEntry, *, notice: bool = True) -> bool:
         """An entry that changes no record; False if it is there already, by its id."""
         try:
-            self._documents.commit(_entry_writes(entry, notice=notice))
+            self._documents.commit(entry_writes(entry, notice=notice))
         except ExistsError:
             return False
         return True
 
     def get_entry(self, id: str) -> LedgerEntry | None:  # noqa: A002
         stored = self._documents.get("ledger", id)
-        return _read_entry(stored) if stored else None
+        return read_entry(stored) if stored else None
 
     def ledger(
         self, *, rollout: str | None = None, model: str | None = None, limit: int | None = None
@@ -166,23 +127,23 @@ class Store:
         """The entries of one rollout or one model, or all; oldest first."""
         where = {"rollout": rollout} if rollout else {"model": model} if model else None
         found = self._documents.query("ledger", where, order_by="at", limit=limit)
-        return [_read_entry(s) for s in found]
+        return [read_entry(s) for s in found]
 
     # -- notices -----------------------------------------------------------------------------------
 
     def get_notice(self, id: str) -> Notice | None:  # noqa: A002
         stored = self._documents.get("notices", id)
-        return _read_notice(stored) if stored else None
+        return read_notice(stored) if stored else None
 
     def unsent_notices(self, limit: int = 100) -> list[Notice]:
         """Oldest first."""
-        return [_read_notice(s) for s in self._documents.query("notices", {"sent": False}, order_by="at", limit=limit)]
+        return [read_notice(s) for s in self._documents.query("notices", {"sent": False}, order_by="at", limit=limit)]
 
     def mark_sent(self, notice: Notice, channels: Iterable[str], *, complete: bool) -> None:
         """Remember which channels have it; ``complete`` when all have."""
         body = {
             "sent": complete,
-            "at": _moment(notice.at),
+            "at": moment(notice.at),
             "rollout": notice.rollout,
             "channels": sorted({*notice.sent, *channels}),
         }
@@ -228,13 +189,13 @@ class Store:
         head = self._documents.get("policy_heads", policy.model)
         body = policy.model_dump(mode="json", by_alias=True)
         if head and head.body["policy"] == body:
-            return _read_policy(head)
+            return read_policy(head)
         version = (int(head.body["version"]) if head else 0) + 1
         record = {
             "model": policy.model,
             "version": version,
             "author": author,
-            "applied_at": _moment(at),
+            "applied_at": moment(at),
             "policy": body,
             "schema": SCHEMA,
         }
@@ -264,11 +225,11 @@ class Store:
             if version is None
             else self._documents.get("policies", f"{model}@{version}")
         )
-        return _read_policy(stored) if stored else None
+        return read_policy(stored) if stored else None
 
     def policies(self) -> list[StoredPolicy]:
         """The present policy of every model."""
-        return [_read_policy(s) for s in self._documents.query("policy_heads")]
+        return [read_policy(s) for s in self._documents.query("policy_heads")]
 
     # -- claims -----------------------------------------------------------------------------------------
 
@@ -276,27 +237,27 @@ class Store:
         """Create-if-absent; the claim that stands, whoever holds it. A lease that ran out passes to the caller."""
         mine = Claim(id, "claimed", holder, now, now + lease)
         try:
-            revision = self._documents.create("claims", id, _claim_body(mine))
+            revision = self._documents.create("claims", id, claim_body(mine))
             return replace(mine, revision=revision)
         except ExistsError:
             stored = self._documents.get("claims", id)
         if stored is None:
             raise ConflictError(f"claim {id} appeared and vanished")
-        found = _read_claim(stored)
+        found = read_claim(stored)
         if found.state == "done" or found.lease_until > now:
             return found
         return self.update_claim(replace(found, holder=holder, lease_until=now + lease))
 
     def update_claim(self, claim: Claim) -> Claim:
         """Write it over the revision it carries."""
-        return replace(claim, revision=self._documents.replace("claims", claim.id, _claim_body(claim), claim.revision))
+        return replace(claim, revision=self._documents.replace("claims", claim.id, claim_body(claim), claim.revision))
 
     # -- small marks --------------------------------------------------------------------------------------
 
     def mark_once(self, kind: str, id: str, at: datetime, keep: timedelta) -> bool:  # noqa: A002
         """True for the first caller with this id, False for all others until ``keep`` has passed."""
         try:
-            self._documents.create("marks", f"{kind}-{id}", {"at": _moment(at)}, expires=at + keep)
+            self._documents.create("marks", f"{kind}-{id}", {"at": moment(at)}, expires=at + keep)
         except ExistsError:
             stored = self._documents.get("marks", f"{kind}-{id}")
             if stored is None or stored.expires is None or stored.expires > at:
@@ -333,70 +294,10 @@ def _slot_id(target: TargetRef) -> str:
     return str(target).replace("/", "~")
 
 
-def _moment(at: datetime) -> str:
-    """One width for all times, so that their order as text is their order in time."""
-    return at.isoformat(timespec="microseconds")
-
-
 def _number(rollout: Rollout, entry: LedgerEntry) -> tuple[Rollout, LedgerEntry]:
     """The entry's place in the rollout's history is its id: the same transition cannot be written twice."""
     rollout = replace(rollout, sequence=rollout.sequence + 1)
     return rollout, replace(entry, id=f"{rollout.id}-{rollout.sequence:04d}")
 
 
-def _rollout_body(rollout: Rollout) -> dict[str, Any]:
-    body: dict[str, Any] = ROLLOUT.dump_python(rollout, mode="json")
-    return body | {
-        "target": str(rollout.target),
-        "open": rollout.is_unsettled,
-        "updated_at": _moment(rollout.updated_at),
-    }
-
-
-def _read_rollout(stored: Stored) -> Rollout:
-    target = TargetRef.parse(stored.body["target"])
-    body = {k: v for k, v in stored.body.items() if k not in ("open", "target")}
-    return ROLLOUT.validate_python(body | {"target": vars(target)})
-
-
-def _entry_writes(entry: LedgerEntry, *, notice: bool) -> list[Write]:
-    body: dict[str, Any] = LEDGER_ENTRY.dump_python(entry, mode="json") | {"at": _moment(entry.at)}
-    writes: list[Write] = [Create("ledger", entry.id, body)]
-    if notice:
-        writes.append(
-            Create(
-                "notices", entry.id, {"sent": False, "at": _moment(entry.at), "rollout": entry.rollout, "channels": []}
-            )
-        )
-    return writes
-
-
-def _read_entry(stored: Stored) -> LedgerEntry:
-    return LEDGER_ENTRY.validate_python(stored.body)
-
-
-def _read_notice(stored: Stored) -> Notice:
-    body = stored.body
-    return Notice(
-        stored.id, body["rollout"], datetime.fromisoformat(body["at"]), tuple(body["channels"]), stored.revision
-    )
-
-
-def _read_policy(stored: Stored) -> StoredPolicy:
-    body = stored.body
-    policy = Policy.model_validate(body["policy"])
-    return StoredPolicy(
-        body["model"], body["version"], body["author"], datetime.fromisoformat(body["applied_at"]), policy
-    )
-
-
-def _claim_body(claim: Claim) -> dict[str, Any]:
-    body: dict[str, Any] = CLAIM.dump_python(replace(claim, revision=""), mode="json")
-    return body | {"at": _moment(claim.at)}
-
-
-def _read_claim(stored: Stored) -> Claim:
-    return replace(CLAIM.validate_python(stored.body), revision=stored.revision)
-
-
-__all__ = ["Claim", "EvidenceShards", "Notice", "Phase", "Store", "StoredPolicy", "StoredRollout"]
+__all__ = ["SHARDS", "Claim", "EvidenceShards", "Notice", "Store", "StoredPolicy", "StoredRollout"]
