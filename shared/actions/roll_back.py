@@ -15,7 +15,7 @@ from shared.events.alert import Alert
 from shared.rollout.labels import read_labels, write_labels
 from shared.rollout.names import label_value
 from shared.rollout.observed import Endpoint, TargetRef
-from shared.rollout.record import Hold, LedgerEntry, Phase
+from shared.rollout.record import CheckResult, Hold, LedgerEntry, Phase, Verdict
 from shared.rollout.rollback import RollbackKind, RollbackPlan, plan_rollback
 from shared.store.store import StoredRollout
 from shared.wiring import World
@@ -117,6 +117,7 @@ def _close(
         "roll_back",
         sentence,
         "warning" if rollout.stop else "error",
+        numbers(alert),
         before=dict(endpoint.split) if endpoint else None,
         after=after_split,
         event=event,
@@ -125,6 +126,15 @@ def _close(
     )
     record_transition(world, stored, after, telling, slot="free")
     publish_due(world, [rollout.id])
+
+
+def numbers(alert: Alert) -> tuple[CheckResult, ...]:
+    """What the alert observed and the limit, where they are numbers: Monitoring writes sentences there, too."""
+    try:
+        observed, limit = float(alert.observed or ""), float(alert.limit or "")
+    except ValueError:
+        return ()
+    return (CheckResult(alert.metric or "alert", Verdict.FAIL, alert.sentence, observed=observed, limit=limit),)
 
 
 def _entry_alone(
@@ -146,6 +156,7 @@ def _entry_alone(
         target=str(ref or ""),
         traffic_before=dict(endpoint.split) if endpoint and plan.writes else None,
         traffic_after=plan.split,
+        checks=numbers(alert),
         event=event,
         actor=ACTOR,
         began_at=alert.started_at,
