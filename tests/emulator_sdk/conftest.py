@@ -1,4 +1,4 @@
-"""One emulator for all of these tests, over gRPC with TLS and over REST, with operations that take a blink."""
+"""One emulator for all of these tests, and gone after them, over gRPC with TLS and over REST; operations take a blink."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vertex_emulator.stack import LocalVertex
 BLINK = 0.05
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def buckets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where gs:// is on this machine."""
     directory = tmp_path_factory.mktemp("buckets")
@@ -23,7 +23,7 @@ def buckets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def local(buckets: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalVertex]:
     """The emulator."""
     durations = Durations(**dict.fromkeys(Durations.__dataclass_fields__, BLINK))

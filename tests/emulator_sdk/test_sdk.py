@@ -32,7 +32,7 @@ def _start(transport: str, local: LocalVertex, buckets: Path, outcomes: Path) ->
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def outcomes(local: LocalVertex, buckets: Path, tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     """What came of each path, by transport; both run at the same time."""
     files = {transport: tmp_path_factory.mktemp("outcomes") / f"{transport}.jsonl" for transport in TRANSPORTS}
