@@ -2,217 +2,169 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
-import random
-from collections.abc import Callable, Iterable, Sequence
-from functools import cache
-from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.rollout.observed import Histogram
-from shared.rollout.statistics import arms, binomial, combine, dispersion, latency, means, tables
-from shared.rollout.statistics.interval import Interval
-from shared.rollout.statistics.process import Process, e_value, threshold, update
-from shared.rollout.statistics.tables import OddsRatioTest, Table
+from bench import golden
+from bench.golden_cases import KINDS, Outcome, Tolerance, run_case
+from bench.golden_properties import broken_properties
+from shared.rollout.statistics import latency
 
-GOLDEN = json.loads((Path(__file__).parents[2] / "data/evidence/golden.json").read_text())
-LOGLR, E_REL = GOLDEN["tolerance"]["loglr_abs"], GOLDEN["tolerance"]["e_rel"]
-STARTS = {"harmonic": "all", "first": "first"}
+FILE = Path(__file__).parents[2] / "data/evidence/golden.json"
+GOLDEN = json.loads(FILE.read_text())
+TOLERANCE = Tolerance.of(GOLDEN)
+BY_ID = {case["id"]: case for case in GOLDEN["cases"]}
 
 Data = dict[str, Any]
 
 
-def first_at(e_values: Sequence[float], bound: float) -> int | None:
-    return next((tick for tick, e in enumerate(e_values, 1) if e >= bound), None)
+def run(kind: str, given: Data, expected: Data) -> Outcome:
+    return run_case({"id": "mine", "kind": kind, "input": given, "expected": expected}, TOLERANCE)
 
 
-def follow(process: Process, ratios: Iterable[tuple[float, ...] | None]) -> list[float]:
-    """E after each tick."""
-    return [e_value(state) for state in accumulate(ratios, update, initial=process)][1:]
+@pytest.mark.parametrize("case", GOLDEN["cases"], ids=lambda c: c["id"])
+def test_golden(case: Data) -> None:
+    outcome = run_case(case, TOLERANCE)
+    assert outcome.differences == ()
+    assert outcome.agrees
+    assert outcome.deviation < 1e-9
 
 
-def agrees(e_values: list[float], expected: Data) -> None:
-    if "e" in expected:
-        assert e_values == pytest.approx(expected["e"], rel=E_REL)
-    for key, tick in expected.items():
-        if key.startswith("first_tick_ge_"):
-            assert first_at(e_values, float(key.removeprefix("first_tick_ge_"))) == tick
+def test_every_kind_has_a_case_and_every_number_of_each_is_compared() -> None:
+    assert {case["kind"] for case in GOLDEN["cases"]} == set(KINDS)
+    for case in GOLDEN["cases"]:
+        expected = case["expected"]
+        # A series is compared number by number, and in its length.
+        series = [expected[key] for key in ("e", "e_per_threshold_last") if isinstance(expected.get(key), list)]
+        answers = len(expected.get("list", ())) or len(expected) + sum(map(len, series))
+        assert run_case(case, TOLERANCE).compared == answers, case["id"]
 
 
-def one_table(given: Data, expected: Data) -> None:
-    table = Table(given["n_a"], given["x_a"], given["n_b"], given["x_b"])
-    assert tables.log_ratio(table, given["psi"], given["psi0"]) == pytest.approx(expected["loglr"], abs=LOGLR)
+@pytest.mark.parametrize("case", [c for c in GOLDEN["cases"] if c["kind"] != "properties"], ids=lambda c: c["id"])
+def test_an_expectation_that_is_a_little_wrong_does_not_agree(case: Data) -> None:
+    """The runner must be able to say no: each number of each case is moved by a millionth, each other answer turned round."""
+    for key, right in case["expected"].items():
+        wrong = copy.deepcopy(case)
+        wrong["expected"][key] = _moved(right)
+        assert not run_case(wrong, TOLERANCE).agrees, key
 
 
-def unit_mean(given: Data, expected: Data) -> None:
-    n_a, n_b, m, psi, psi0 = (given[k] for k in ("n_a", "n_b", "m", "psi", "psi0"))
-    ways = {x: math.comb(n_b, x) * math.comb(n_a, m - x) * psi0**x for x in range(max(0, m - n_a), min(n_b, m) + 1)}
-    ratios = {x: math.exp(tables.log_ratio(Table(n_a, m - x, n_b, x), psi, psi0)) for x in ways}
-    assert sum(ways[x] * ratios[x] for x in ways) / sum(ways.values()) == pytest.approx(expected["sum"], abs=1e-9)
+def _moved(right: Any) -> Any:
+    match right:
+        case bool():
+            return not right
+        case int():
+            return right + 1
+        case float():
+            return right + 1e-6 * max(abs(right), 1)
+        case str():
+            return f"{right}?"
+        case None:
+            return 1
+        case list():
+            return [_moved(right[0]), *right[1:]]
+    raise AssertionError(f"nothing of the kind of {right!r} is expected in the file")
 
 
-def one_sample(given: Data, expected: Data) -> None:
-    assert binomial.log_ratio(given["n"], given["x"], given["p"], given["p0"]) == pytest.approx(
-        expected["loglr"], abs=LOGLR
-    )
-
-
-def harm_process(given: Data, expected: Data) -> None:
-    test = tables.harm(given["psi0"], tuple(given["ratios"]))
-    assert (test.starts, test.clip) == (STARTS[given["starts"]], given["clip"])
-    agrees(follow(test.begin(), (test.log_ratios(Table(*tick)) for tick in given["ticks"])), expected)
-
-
-def no_harm_process(given: Data, expected: Data) -> None:
-    test = tables.no_harm(given["psi1"], tuple(given["ratios"]))
-    assert (test.starts, test.clip) == (STARTS[given["starts"]], given["clip"])
-    agrees(follow(test.begin(), (test.log_ratios(Table(*tick)) for tick in given["ticks"])), expected)
-
-
-def below_process(given: Data, expected: Data) -> None:
-    test = binomial.below(given["p_max"], tuple(given["ratios"]))
-    assert (test.starts, test.clip) == (STARTS[given["starts"]], given["clip"])
-    agrees(follow(test.begin(), (test.log_ratios(*tick) for tick in given["ticks"])), expected)
-
-
-def above_process(given: Data, expected: Data) -> None:
-    test = binomial.above(given["p_max"], tuple(given["odds_ratios"]))
-    assert (test.starts, test.clip) == (STARTS[given["starts"]], given["clip"])
-    agrees(follow(test.begin(), (test.log_ratios(*tick) for tick in given["ticks"])), expected)
-
-
-def histograms(given: Data) -> list[tuple[Histogram, Histogram]]:
-    edges = tuple(map(float, given["edges"]))
-    return [(Histogram(edges, tuple(a)), Histogram(edges, tuple(b))) for a, b in given["ticks"]]
-
-
-def latency_average(given: Data, expected: Data) -> None:
-    ticks, test = histograms(given), tables.harm(given["psi0"])
-    edges = [given["edges"][i] for i in given["thresholds_edge_index"]]
-    assert [latency.surely_beyond(ticks[0][0], edge) for edge in edges] == expected["exceed_a"]
-    assert [latency.surely_beyond(ticks[0][1], edge) for edge in edges] == expected["exceed_b"]
-    state, seen = latency.begin_exceedance(edges, test, kept=0), []
-    for stable, candidate in ticks:
-        state = latency.update_exceedance(state, test, stable, candidate)
-        seen.append(latency.e_average(state))
-    agrees(seen, expected)
-    assert [process.e for process in state.processes] == pytest.approx(expected["e_per_threshold_last"], rel=E_REL)
-    assert latency.e_every(state) == pytest.approx(min(expected["e_per_threshold_last"]), rel=E_REL)
-
-
-def latency_shift(given: Data, expected: Data) -> None:
-    edges, test = given["edges"], tables.harm(given["psi0"])
-    stable_edge = edges[given["stable_edge_index"]]
-    edge = latency.factor_edge(edges, stable_edge, given["factor"])
-    assert edge is not None
-    assert edge == edges[given["candidate_edge_index"]]
-    ticks = [latency.shifted_table(a, b, stable_edge, edge) for a, b in histograms(given)]
-    agrees(follow(test.begin(), (test.log_ratios(table) for table in ticks if table)), expected)
-
-
-def combined(given: Data, expected: Data) -> None:
-    e_values = dict(zip("abc", given["e_rollback"], strict=True))
-    found = combine.combine_harm(e_values, given["weights"])
-    assert found.e == pytest.approx(expected["e"], rel=E_REL)
-    assert (found.e >= threshold(given["alpha"])) is expected["rollback"]
-    assert found.metric == max(e_values, key=lambda metric: e_values[metric])
-
-
-def decided(given: Data, expected: Data) -> None:
-    found = combine.decide(
-        given["e_rb"],
-        given["e_adv"],
-        alpha=given["alpha"],
-        alpha_advance=given["alpha_adv"],
-        ticks_in_stage=given["ticks_in_stage"],
-        least_ticks=given["min_ticks"],
-        suspicion=given["suspicion"],
-    )
-    assert found.replace("_", "") == expected["decision"]
-
-
-def dispersed(given: Data, expected: Data) -> None:
-    assert (given["c0"], given["dead"], given["cap"]) == (dispersion.PRIOR, dispersion.DEAD_BAND, dispersion.CAP)
-    history = [Table(*tick) for tick in given["history"]]
-    assert dispersion.odds_ratio(history) == pytest.approx(expected["psi"], rel=E_REL)
-    assert dispersion.dispersion(history) == pytest.approx(expected["phi"], rel=E_REL)
-    assert dispersion.power(history) == pytest.approx(expected["eta"], rel=E_REL)
-
-
-def interval(given: Data, expected: Data) -> None:
-    state = Interval()
-    for tick in given["history"]:
-        state = state.updated(Table(*tick))
-    found = state.bounds(given["alpha"])
-    assert (found.low, found.high, found.likeliest) == pytest.approx(
-        (expected["lo"], expected["hi"], expected["mle"]), rel=E_REL
-    )
-
-
-def best_arm(given: Data, expected: Data) -> None:
-    matrix = given["pair_e"]
-    pairs = {str(i): {str(j): e for j, e in enumerate(row) if j != i} for i, row in enumerate(matrix)}
-    assert arms.winning_bound(given["k"], given["alpha"]) == expected["threshold"]
-    assert arms.winner(pairs, given["alpha"]) == str(expected["winner"])
-
-
-def mean_process(given: Data, expected: Data) -> None:
-    test = means.MeanTest(given["sigma"], given["direction"], given["margin"], tuple(given["effects"]))
-    assert (test.starts, test.clip) == (STARTS[given["starts"]], given["clip"])
-    ticks = ((means.Moments(*tick[:3]), means.Moments(*tick[3:])) for tick in given["ticks"])
-    agrees(follow(test.begin(), (test.log_ratios(a, b) for a, b in ticks)), expected)
-
-
-@cache
-def ratios_of(test: OddsRatioTest, table: Table) -> tuple[float, ...] | None:
-    return test.log_ratios(table)
-
-
-def simulation(given: Data, expected: Data) -> None:
-    test, bound = tables.harm(given["psi0"]), threshold(given["alpha"])
-    n_a, n_b, found = given["n_a"], given["n_b"], []
-    first, last = given["seeds"]
-    for seed in range(first, last + 1):
-        draw, state, crossed = random.Random(seed).random, test.begin(), None
-        for tick in range(1, given["T"] + 1):
-            x_a = sum(draw() < given["p_a"] for _ in range(n_a))
-            x_b = sum(draw() < given["p_b"] for _ in range(n_b))
-            state = update(state, ratios_of(test, Table(n_a, x_a, n_b, x_b)))
-            if e_value(state) >= bound:
-                crossed = tick
-                break
-        found.append(crossed)
-    assert found == expected["first_ticks"]
-    assert sum(tick is not None for tick in found) == expected["detected"]
-
-
-KINDS: dict[str, Callable[[Data, Data], None]] = {
-    "table_loglr": one_table,
-    "unit_mean": unit_mean,
-    "onesample_loglr": one_sample,
-    "harm_process": harm_process,
-    "noninferior_process": no_harm_process,
-    "below_process": below_process,
-    "above_process": above_process,
-    "latency_average": latency_average,
-    "latency_shift": latency_shift,
-    "combine": combined,
-    "decide": decided,
-    "dispersion_eta": dispersed,
-    "odds_ratio_cs": interval,
-    "best_arm": best_arm,
-    "mean_process": mean_process,
-    "simulation": simulation,
-}
-"""``properties`` is a list of sentences; test_properties has a test for each."""
+def test_the_factor_of_a_shift_leads_to_the_edge_of_its_case() -> None:
+    given = BY_ID["latency-shift-1.6x"]["input"]
+    stable_edge = given["edges"][given["stable_edge_index"]]
+    edge = latency.factor_edge(given["edges"], stable_edge, given["factor"])
+    assert edge == given["edges"][given["candidate_edge_index"]]
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in GOLDEN["cases"] if case["kind"] != "properties"], ids=lambda c: c["id"]
+    ("kind", "given", "expected"),
+    [
+        ("table_loglr", {"n_a": 0, "x_a": 0, "n_b": 0, "x_b": 0, "psi": 2.0, "psi0": 1.0}, {"loglr": 0.0}),
+        ("table_loglr", {"n_a": 9, "x_a": 0, "n_b": 9, "x_b": 0, "psi": 0.5, "psi0": 1.5}, {"loglr": 0.0}),
+        ("unit_mean", {"n_a": 5_400, "n_b": 600, "m": 300, "psi": 100.0, "psi0": 2.0}, {"sum": 1.0}),
+        ("unit_mean", {"n_a": 4, "n_b": 6, "m": 0, "psi": 2.0, "psi0": 1.0}, {"sum": 1.0}),
+        ("onesample_loglr", {"n": 0, "x": 0, "p": 0.1, "p0": 0.2}, {"loglr": 0.0}),
+        ("harm_process", {"psi0": 1.0, "starts": "harmonic", "clip": 30, "ticks": []}, {"e": []}),
+        ("harm_process", {"psi0": 1.0, "starts": "first", "clip": None, "ticks": [[0, 0, 5, 5]]}, {"e": [1.0]}),
+        ("noninferior_process", {"psi1": 1.5, "ticks": [[9, 0, 9, 0]]}, {"e": [1.0], "first_tick_ge_20": None}),
+        ("below_process", {"p_max": 0.02, "ticks": [[0, 0]]}, {"e": [1.0]}),
+        ("above_process", {"p_max": 0.02, "ratios": [2.0], "ticks": [[0, 0]]}, {"e": [1.0]}),
+        ("combine", {"e_rollback": [8.0, 2.0], "weights": [0.25, 0.75], "alpha": 0.01}, {"e": 3.5, "culprit": 0}),
+        ("decide", {"e_rb": 100.0, "e_adv": [], "ticks_in_stage": 1}, {"decision": "roll_back"}),
+        ("dispersion_eta", {"history": [[0, 0, 0, 0]]}, {"psi": 1.0, "phi": 1.0, "eta": 1.0}),
+        ("odds_ratio_cs", {"history": [], "alpha": 0.05}, {"lo": math.exp(-4), "hi": math.exp(4)}),
+        ("odds_ratio_cs", {"history": []}, {"lo": 0.0, "hi": None}),
+        ("best_arm", {"pair_e": [[0, 1], [1, 0]], "alpha": 0.05}, {"winner": None, "threshold": 20.0, "dropped": []}),
+        (
+            "mean_process",
+            {"sigma": 60.0, "direction": -1, "ticks": [[540, 1.0, 9.0, 0, 0.0, 0.0]]},
+            {"e": [1.0], "first_tick_ge_100": None},
+        ),
+        (
+            "simulation",
+            {"seeds": [0, 1], "T": 2, "n_a": 5, "n_b": 5, "p_a": 0.0, "p_b": 1.0, "psi0": 1.0, "alpha": 0.5},
+            {"first_ticks": [1, 1], "detected": 2, "median": 1},
+        ),
+        (
+            "simulation",
+            {"seeds": [0, 2], "T": 3, "n_a": 5, "n_b": 5, "p_a": 0.5, "p_b": 0.0, "psi0": 1.0, "alpha": 0.01},
+            {"first_ticks": [None, None, None], "detected": 0, "median": None},
+        ),
+    ],
 )
-def test_golden(case: Data) -> None:
-    KINDS[case["kind"]](case["input"], case["expected"])
+def test_the_edges_of_what_a_case_may_be(kind: str, given: Data, expected: Data) -> None:
+    assert run(kind, given, expected).differences == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "expected", "said"),
+    [
+        ("table_loglr", {"n_a": 1}, {"loglr": 0.0}, "KeyError: 'x_a'"),
+        ("table_loglr", {"n_a": 1, "x_a": 2, "n_b": 1, "x_b": 0, "psi": 2, "psi0": 1}, {"loglr": 0}, "drop the tick"),
+        ("onesample_loglr", {"n": 9, "x": 1, "p": 0.0, "p0": 0.2}, {"loglr": 0.0}, "strictly between 0 and 1"),
+        ("dispersion_eta", {"history": [], "cap": 50}, {"eta": 1.0}, "the case asks for {'cap': 50}"),
+        ("rank_bet", {}, {"e": []}, "kind 'rank_bet' is none of"),
+        ("combine", {"e_rollback": [1.0]}, {"colour": 1}, "nothing that was expected is an answer"),
+        ("properties", {}, {"list": ["the moon is full"]}, "no check is known"),
+    ],
+)
+def test_a_case_that_cannot_be_run_disagrees_with_the_reason(kind: str, given: Data, expected: Data, said: str) -> None:
+    (difference,) = run(kind, given, expected).differences
+    assert said in difference.got
+
+
+def test_the_properties_hold_for_each_sentence_of_the_file() -> None:
+    assert [broken_properties(sentence) for sentence in BY_ID["meta"]["expected"]["list"]] == [""] * 7
+
+
+def test_the_command_says_how_many_agree(capsys: pytest.CaptureFixture[str]) -> None:
+    assert golden.main([str(FILE)]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith(f"golden: {len(BY_ID)} of {len(BY_ID)} agree, worst relative deviation ")
+
+
+def test_the_command_lists_what_does_not_agree_and_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cases = [BY_ID["table-01"], copy.deepcopy(BY_ID["harm-bad-margin"]), {"id": "new", "kind": "oracle"}]
+    cases[1]["expected"]["e"] = [e + 1 for e in cases[1]["expected"]["e"]]
+    file = tmp_path / "wrong.json"
+    file.write_text(json.dumps({"cases": cases}))
+    assert golden.main([str(file)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "harm-bad-margin (harm_process) does not agree"
+    assert lines[1].startswith("  e[1]: expected 2.130834370326318, got 1.13083437032")
+    assert "  and 3 more" in lines
+    assert lines[-1].startswith("golden: 1 of 3 agree, worst relative deviation 0.4")
+    assert golden.main([str(file), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert (found["agree"], found["cases"]) == (1, 3)
+    assert [outcome["agrees"] for outcome in found["outcomes"]] == [True, False, False]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"cases": []}', '{"cases": 3}'])
+def test_a_file_without_cases_is_no_success(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "none.json"
+    file.write_text(text)
+    assert golden.main([str(file)]) == 2
+    assert "holds no golden cases" in capsys.readouterr().err
