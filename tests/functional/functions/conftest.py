@@ -10,8 +10,8 @@ import pytest
 
 from local.identity import Issuer, KeyServer
 from local.receiver import Receiver
+from local.stepped import Apps
 from tests.functional.functions.harness import AUDIENCE, NOTICE_SECRET, Cloud
-from tests.functional.functions.servers import Apps
 
 
 @pytest.fixture(scope="session")

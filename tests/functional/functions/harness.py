@@ -11,13 +11,13 @@ from typing import Any
 
 from local.cloud import ROUTES
 from local.pubsub.message import Message
+from local.stepped import NUMBER, PARENT, PROJECT, REGION, Servers
 from shared import topics
 from shared.events.schedule import Tick, tick_message
 from shared.policy.schema import Policy
 from shared.rollout.observed import Endpoint, ModelVersion, TargetRef
 from shared.rollout.record import LedgerEntry, Rollout
 from tests.functional.functions.policies import ENDPOINT, MODEL
-from tests.functional.functions.servers import NUMBER, PARENT, PROJECT, REGION, Servers
 from vertex_emulator.metrics import Resource
 
 ONLINE = "aiplatform.googleapis.com/prediction/online/"

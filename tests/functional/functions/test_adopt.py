@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from local.identity import Issuer
+from local.stepped import PARENT
 from shared.rollout.record import Phase
 from tests.functional.functions.harness import WRITES, Cloud
 from tests.functional.functions.policies import MODEL, judged, policy
-from tests.functional.functions.servers import PARENT
 
 
 def live(cloud: Cloud, model: str = MODEL, split: int = 100) -> str:

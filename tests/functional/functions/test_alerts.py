@@ -6,11 +6,11 @@ import grpc
 import pytest
 
 from local.identity import Issuer
+from local.stepped import NUMBER
 from shared import topics
 from shared.rollout.record import Phase
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import policy
-from tests.functional.functions.servers import NUMBER
 
 
 def begin(cloud: Cloud, **changes: object) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import grpc
 import pytest
 
+from local.stepped import PROJECT
 from shared import topics
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import policy
-from tests.functional.functions.servers import PROJECT
 
 TICKED = ("assess_rollouts", "find_training_runs", "retire_models")
 WOKEN = ("register_model", "start_rollout", "advance_rollout", "roll_back", "notify", *TICKED)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+from local.stepped import PROJECT
 from shared import topics
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import ERRORS, judged
-from tests.functional.functions.servers import PROJECT
 
 
 def due(cloud: Cloud, version: str) -> dict[str, str]:

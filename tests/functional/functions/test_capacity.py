@@ -9,10 +9,10 @@ from google.api_core.exceptions import ServiceUnavailable
 from google.cloud.aiplatform_v1.services.prediction_service.client import PredictionServiceClient
 from google.cloud.aiplatform_v1.services.prediction_service.transports.grpc import PredictionServiceGrpcTransport
 
+from local.stepped import PARENT
 from shared.rollout.observed import DeployedModel
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import ENDPOINT, policy
-from tests.functional.functions.servers import PARENT
 
 
 def resize(cloud: Cloud, version: str, minimum: int) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from google.protobuf.struct_pb2 import Value
 
+from local.stepped import PARENT
 from shared.rollout.record import Phase
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import MODEL, policy
-from tests.functional.functions.servers import PARENT
 
 GATE = {"metrics": [{"name": "auc", "at_least": 0.8, "not_below_champion_by": 0.01}], "wait": "2h"}
 

@@ -12,11 +12,11 @@ from google.cloud.aiplatform_v1.services.job_service.transports.grpc import JobS
 from google.cloud.aiplatform_v1.services.pipeline_service.client import PipelineServiceClient
 from google.cloud.aiplatform_v1.services.pipeline_service.transports.grpc import PipelineServiceGrpcTransport
 
+from local.stepped import PARENT, PROJECT, REGION
 from local.training import Run, run_pipeline
 from shared import topics
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import MODEL, policy
-from tests.functional.functions.servers import PARENT, PROJECT, REGION
 
 CONTAINER = {"image": "sim/churn:1"}
 SPEC: dict[str, Any] = {

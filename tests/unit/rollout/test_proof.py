@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from local.draws import Behaviour
 from shared.rollout.decide import Kind, judge
 from shared.rollout.evidence import EVIDENCE, Evidence, Proving, gather, looked_until
 from shared.rollout.observed import ArmMinute, Minute
@@ -17,7 +18,6 @@ from tests.unit.rollout.trials import (
     BEGAN,
     CANDIDATE,
     STABLE,
-    Behaviour,
     begin_trial,
     draw_minute,
     evidence_policy,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from local.draws import LATENCY_EDGES, ORDINARY, TOKEN_EDGES, Behaviour, draw_requests, draw_served
 from shared.policy.schema import Policy
 from shared.rollout.decide import Decision, Kind, decide
 from shared.rollout.evidence import Evidence, Proving, gather, looked_until
@@ -18,8 +18,6 @@ from shared.rollout.record import Phase, Rollout
 
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 STABLE, CANDIDATE = "1000000001", "1000000002"
-LATENCY_EDGES = tuple(10 * 1.1**k for k in range(60))
-TOKEN_EDGES = (64.0, 80.0, 120.0, 160.0, 200.0, 240.0, 280.0, 320.0, 350.0, 400.0, 401.0)
 
 
 def evidence_policy(checks: Sequence[dict[str, Any]], **rollout: Any) -> Policy:
@@ -39,15 +37,6 @@ def evidence_policy(checks: Sequence[dict[str, Any]], **rollout: Any) -> Policy:
             },
         }
     )
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """One arm: the share of its requests that fail, how slow it is, how many tokens it spends."""
-
-    errors: float = 0.01
-    slow: float = 1.0
-    tokens: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -71,21 +60,17 @@ def histogram(values: Sequence[float], edges: tuple[float, ...]) -> Histogram:
 
 def serve(generator: random.Random, requests: int, behaviour: Behaviour) -> ArmMinute:
     """One minute of one arm."""
-    latencies = [generator.lognormvariate(math.log(80 * behaviour.slow), 0.6) for _ in range(requests)]
-    tokens = [min(400.0, max(64.0, generator.gauss(200 * behaviour.tokens, 60))) for _ in range(requests)]
-    errors = sum(generator.random() < behaviour.errors for _ in range(requests))
-    return ArmMinute(
-        requests, errors, {"latency_ms": histogram(latencies, LATENCY_EDGES), "tokens": histogram(tokens, TOKEN_EDGES)}
-    )
+    served = draw_served(generator, requests, behaviour)
+    latencies, tokens = histogram(served.latencies, LATENCY_EDGES), histogram(served.tokens, TOKEN_EDGES)
+    return ArmMinute(requests, served.errors, {"latency_ms": latencies, "tokens": tokens})
 
 
 def draw_minute(
     generator: random.Random, at: datetime, rps: float, share: float, stable: Behaviour, candidate: Behaviour
 ) -> Minute:
     """One minute of both, routed at random."""
-    requests = max(2, round(generator.gauss(rps * 60, math.sqrt(rps * 60))))
-    taken = min(max(sum(generator.random() < share for _ in range(requests)), 1), requests - 1)
-    arms = {STABLE: serve(generator, requests - taken, stable), CANDIDATE: serve(generator, taken, candidate)}
+    left, taken = draw_requests(generator, rps, share)
+    arms = {STABLE: serve(generator, left, stable), CANDIDATE: serve(generator, taken, candidate)}
     return Minute(at, arms)
 
 
@@ -113,8 +98,8 @@ def play(
     policy: Policy,
     seed: int,
     rps: float = 10,
-    candidate: Behaviour = Behaviour(),
-    stable: Behaviour = Behaviour(),
+    candidate: Behaviour = ORDINARY,
+    stable: Behaviour = ORDINARY,
     *,
     minutes: int = 240,
     real_share: float | None = None,

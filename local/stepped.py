@@ -1,4 +1,8 @@
-"""Local servers with a clock that the test moves, and the functions in the real Functions Framework in front of them."""
+"""A cloud whose clock is moved by hand: local servers, and the functions in the real Functions Framework in front of them.
+
+Nothing happens between two movements of the clock, so a rollout of hours lasts as long as its computation. The functional tests and the soak
+use it; ``cloud`` is the other form, with processes of their own and compressed time.
+"""
 
 from __future__ import annotations
 
@@ -26,12 +30,13 @@ from local.pubsub.wiring import wire
 from local.sinks import LogSinks
 from shared import topics
 from shared.wiring import World, world
+from vertex_emulator.monitoring.distribution import Buckets
 from vertex_emulator.monitoring.server import Monitoring
 from vertex_emulator.server import Emulator
 
 PROJECT, NUMBER, REGION = "local-project", "123456789012", "us-central1"
 PARENT = f"projects/{PROJECT}/locations/{REGION}"
-FUNCTIONS = Path(__file__).parents[3] / "functions"
+FUNCTIONS = Path(__file__).parents[1] / "functions"
 BEGIN = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
 
@@ -55,14 +60,19 @@ class Apps:
 class Servers:
     """Vertex AI, Monitoring, Pub/Sub and a store; the functions find them by their environment."""
 
-    def __init__(self, apps: Apps, folder: Path) -> None:
+    def __init__(
+        self, apps: Apps, folder: Path, delay: float = 60.0, buckets: Mapping[str, Buckets] | None = None
+    ) -> None:
+        """``delay`` is how many seconds after its minute a measurement can be seen; ``buckets`` are by metric."""
         self.apps = apps
         self.store = folder / "store"
         self.store.mkdir()
         self.now = BEGIN
         self.pubsub = PubsubServer().start()
         self._wire()
-        self.monitoring = Monitoring(delay=60.0, clock=self.clock, project_id=PROJECT, project_number=int(NUMBER))
+        self.monitoring = Monitoring(
+            delay=delay, clock=self.clock, buckets=buckets, project_id=PROJECT, project_number=int(NUMBER)
+        )
         self.emulator = Emulator(
             clock=self.clock,
             sink=self.monitoring.sink,
@@ -166,7 +176,7 @@ class Servers:
         spent.update(self.counted() - before)
 
     def _wire(self) -> None:
-        """The topics, and a subscription to each that the test empties."""
+        """The topics, and a subscription to each that the caller empties."""
         wire(self.pubsub.address, PROJECT, {}, lambda name: name, topics=topics.ALL)
         with subscriber_at(self.pubsub.address) as subscriber:
             for topic in topics.ALL:
