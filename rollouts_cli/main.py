@@ -10,6 +10,7 @@ from rollouts_cli.commands.apply import apply
 from rollouts_cli.commands.dead_letters import dead_letters
 from rollouts_cli.commands.get import get
 from rollouts_cli.commands.history import history
+from rollouts_cli.commands.judge import judge
 from rollouts_cli.commands.list_rollouts import list_rollouts
 from rollouts_cli.commands.plan import plan
 from rollouts_cli.commands.schema import schema
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.command(epilog="Example: rollouts validate infra/policies")(validate)
 app.command(epilog="Example: rollouts apply infra/policies --author me@example.com")(apply)
 app.command(epilog="Example: rollouts plan infra/policies/churn-tabular.yaml --rps 10 --error-rate 1%")(plan)
+app.command(epilog="Example: rollouts judge docs/judge/canary.csv --margin 1.5x")(judge)
 app.command(epilog="Example: rollouts schema > policy.schema.json")(schema)
 app.command("list", epilog="Example: rollouts list --model churn --all")(list_rollouts)
 app.command(epilog="Example: rollouts get churn-v4-0a1b2c")(get)
