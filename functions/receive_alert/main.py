@@ -12,26 +12,23 @@ from shared.events.alert import alert_message, parse_alert
 from shared.identity import is_known_sender
 from shared.wiring import world
 
-LARGEST = 256 * 1024
-
 
 @functions_framework.http
 def receive_alert(request: flask.Request) -> ResponseReturnValue:
     """202 once it is published; Monitoring repeats on 5xx."""
-    with runtime.request("receive_alert"):
+    with runtime.request("receive_alert", request) as body:
         secret = world().environment.get("ALERT_TOKEN", "")
         if not is_known_sender(secret, request.args.get("auth_token"), request.headers.get("Authorization")):
             return "unknown sender\n", 401, {"WWW-Authenticate": 'Basic realm="alerts"'}
         if request.method != "POST":
             return "send alerts with POST\n", 405, {"Allow": "POST"}
-        if (request.content_length or 0) > LARGEST:
-            return f"an alert has at most {LARGEST} bytes\n", 413
+        if len(body) > runtime.LARGEST_BODY:
+            return f"an alert has at most {runtime.LARGEST_BODY} bytes\n", 413
         try:
-            alert = parse_alert(request.get_data())
-            world().publisher.publish(topics.ALERT_FIRED, alert_message(alert))
+            world().publisher.publish(topics.ALERT_FIRED, alert_message(parse_alert(body)))
         except TransientError as exc:
             return f"{exc}\n", 503
         except PermanentError as exc:
-            runtime.keep_request(world(), "receive_alert", request.get_data(), exc)
+            runtime.keep_request(world(), "receive_alert", body, exc)
             return f"{exc}\n", 400
         return "published\n", 202

@@ -16,17 +16,19 @@ from shared.wiring import world
 @functions_framework.http
 def receive_command(request: flask.Request) -> ResponseReturnValue:
     """Answered when done, with what is the case afterwards, or with one sentence that says what to change."""
-    if request.method != "POST":
-        return {"error": "send commands with POST"}, 405, {"Allow": "POST"}
-    environment = world().environment
-    with runtime.request("receive_command"):
+    with runtime.request("receive_command", request) as body:
+        if request.method != "POST":
+            return {"error": "send commands with POST"}, 405, {"Allow": "POST"}
+        if len(body) > runtime.LARGEST_BODY:
+            return {"error": f"a command has at most {runtime.LARGEST_BODY} bytes"}, 413
+        environment = world().environment
         try:
             actor = verified_email(
                 request.headers.get("Authorization", ""),
                 audience_of(environment, request.base_url),
                 environment.get("ID_TOKEN_CERTS_URL", GOOGLE_CERTS),
             )
-            return obey(world(), parse_command(request.get_json(silent=True)), actor)
+            return obey(world(), parse_command(body), actor)
         except UnauthenticatedError as exc:
             return {"error": str(exc)}, 401
         except ForbiddenError as exc:

@@ -11,6 +11,7 @@ from shared.actions.alerting import ask_rollback
 from shared.actions.policies import policy_of
 from shared.actions.record import Telling, publish_due, record_transition
 from shared.errors import PermanentError, RefusedError
+from shared.events.wire import decode_object
 from shared.policy.schema import Policy
 from shared.rollout.record import Hold, Phase, Rollout, Stop
 from shared.store.store import StoredRollout
@@ -34,10 +35,10 @@ class ForbiddenError(PermanentError):
     """The caller is known and may not do this."""
 
 
-def parse_command(body: Any) -> Command:
+def parse_command(body: bytes) -> Command:
     """PermanentError with every mistake in one sentence."""
     try:
-        command = Command.model_validate(body)
+        command = Command.model_validate(decode_object(body, "the command's body"))
     except ValidationError as exc:
         mistakes = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in exc.errors())
         raise PermanentError(f"the command is not understood: {mistakes}") from None

@@ -165,3 +165,9 @@ def test_a_command_while_pubsub_is_down_asks_to_try_again(trial: Cloud) -> None:
     status, answer = trial.command({"command": "abort", "rollout": rollout})
     assert status == 503
     assert answer["error"].endswith("; try again")
+
+
+def test_a_command_that_is_too_large_is_refused(cloud: Cloud, signed: Issuer) -> None:
+    status, answer = cloud.command({"command": "pause", "rollout": "x", "reason": "y" * 256 * 1024})
+    assert status == 413
+    assert "at most" in answer["error"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -126,3 +127,24 @@ def test_an_incident_of_monitoring_rolls_back(webhook: Cloud) -> None:
     webhook.settle()
     assert webhook.split() == {"1": 100}
     assert "P95 latency: observed 240, limit 100" in webhook.rollout("2").sentence
+
+
+def test_an_alert_without_a_length_is_read_no_further_than_the_limit(webhook: Cloud) -> None:
+    class Long(io.BytesIO):
+        taken = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            found = super().read(size)
+            self.taken += len(found)
+            return found
+
+    body = Long(b" " * 1024 * 1024)
+    answer = webhook.apps.client("receive_alert").post(
+        "/",
+        query_string={"auth_token": TOKEN},
+        input_stream=body,
+        headers={"Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    assert answer.status_code == 413
+    assert body.taken == 256 * 1024 + 1, "neither by the function nor, once it is answered, by its server"
