@@ -10,8 +10,12 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from shared.errors import PermanentError, TransientError
+from shared.errors import PermanentError, RolloutsError, TransientError
 from shared.gapic import patience
+from shared.gapic.errors import translated
+from shared.gapic.lean import PUBSUB, import_leanly
+
+import_leanly(PUBSUB)
 
 
 class Publisher:
@@ -23,7 +27,11 @@ class Publisher:
         self._lock = threading.Lock()
 
     def publish(self, topic: str, data: bytes, /, **attributes: str) -> None:
-        """One message; TransientError when Pub/Sub does not take it."""
+        """One message; TransientError when Pub/Sub does not take it.
+
+        A topic that is missing or may not be written to is mended by a person, and what was to be said is still to be said then. Only
+        a message that breaks Pub/Sub's own rules (INVALID_ARGUMENT) is a PermanentError.
+        """
         self.publish_all(topic, [data], **attributes)
 
     def publish_all(self, topic: str, messages: Sequence[bytes], /, **attributes: str) -> None:
@@ -32,19 +40,18 @@ class Publisher:
             self._publish(topic, messages[start : start + 1000], attributes)
 
     def _publish(self, topic: str, messages: Sequence[bytes], attributes: dict[str, str]) -> None:
-        from google.api_core import exceptions
-        from google.pubsub_v1.types import PubsubMessage
+        from google.api_core.exceptions import InvalidArgument
+        from google.pubsub_v1.types.pubsub import PubsubMessage
 
-        if not messages:
-            return
         batch = [PubsubMessage(data=data, attributes={k: v for k, v in attributes.items() if v}) for data in messages]
         name = f"projects/{self._project}/topics/{topic}"
         try:
-            self._publisher().publish(topic=name, messages=batch, **patience.publication())
-        except (exceptions.ServerError, exceptions.TooManyRequests, exceptions.RetryError, exceptions.Aborted) as exc:
-            raise TransientError(f"publishing to {topic} failed: {exc}") from exc
-        except exceptions.GoogleAPICallError as exc:
-            raise PermanentError(f"Pub/Sub refused a message for {topic}: {exc}") from exc
+            with translated(f"publishing to {topic}"):
+                self._publisher().publish(topic=name, messages=batch, **patience.publication())
+        except RolloutsError as exc:
+            if isinstance(exc.__cause__, InvalidArgument):
+                raise PermanentError(str(exc)) from exc
+            raise TransientError(str(exc)) from exc
 
     def _publisher(self) -> Any:
         with self._lock:

@@ -23,6 +23,7 @@ from typing import Any
 
 VERTEX = ("google.cloud.aiplatform_v1", "google.cloud.aiplatform_v1.services", "google.cloud.aiplatform_v1.types")
 MONITORING = ("google.cloud.monitoring_v3", "google.cloud.monitoring_v3.services", "google.cloud.monitoring_v3.types")
+PUBSUB = ("google.pubsub_v1", "google.pubsub_v1.services", "google.pubsub_v1.types")
 
 _loading = threading.RLock()
 
