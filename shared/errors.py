@@ -1,12 +1,17 @@
 """The errors of the system, and what the boundary does with each.
 
 RolloutsError
-├── TransientError       may succeed later: the event is not acknowledged and comes again
-│   ├── NotYetError      nothing is wrong, something is still under way: the same, logged as information
-│   └── ConflictError    another writer was first: reload and decide again
-├── PermanentError       will never succeed: acknowledged, one clear line, kept in the dead letters
-│   └── RefusedError     Vertex AI or a policy said no, with its reason
-└── StaleEventError      too old to act on: acknowledged with a line
+├── TransientError              may succeed later: the event is not acknowledged and comes again
+│   ├── NotYetError             nothing is wrong, something is still under way: the same, logged as information
+│   ├── BusyError               not taken for want of quota, so nothing was done
+│   └── ConflictError           another writer was first: reload and decide again
+├── PermanentError              will never succeed: acknowledged, one clear line, kept in the dead letters
+│   ├── NotFoundError           what is named does not exist
+│   └── RefusedError            Vertex AI or a policy said no, with its reason
+│       └── AlreadyExistsError  what should be created is there already
+└── StaleEventError             too old to act on: acknowledged with a line
+
+Modules that raise something narrower (``store``, ``metrics``, ``identity``) derive it from these.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from shared.events.model import ModelUploaded, model_uploaded_message
 from shared.events.training import TrainingRun
 from shared.policy.schema import Policy
 from shared.rollout.aliases import CANDIDATE
+from shared.rollout.lineage import CODE, DATASET, JOB, RUN
 from shared.rollout.names import label_key, label_value
 from shared.rollout.observed import ModelVersion
 from shared.rollout.record import LedgerEntry
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
 LEASE = timedelta(minutes=15)
 """Longer than an upload takes: within it an upload whose answer was lost becomes visible."""
-RUN, DATASET, CODE, JOB = "vr-run", "vr-dataset", "vr-code", "vr-job"
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,12 @@ from shared.errors import NotYetError
 from shared.events.model import ModelUploaded
 from shared.rollout.aliases import CHAMPION, DEFAULT, desired_aliases
 from shared.rollout.gate import GateResult
+from shared.rollout.lineage import is_twin
 from shared.rollout.names import rollout_id
 from shared.rollout.observed import ModelVersion
 from shared.rollout.record import Phase, Rollout, Verdict
 from shared.store.store import StoredPolicy
 from shared.wiring import World
-
-RUN_LABEL = "vr-run"
 
 
 def start_rollouts(world: World, uploaded: ModelUploaded, event: str) -> list[str]:
@@ -29,7 +28,7 @@ def start_rollouts(world: World, uploaded: ModelUploaded, event: str) -> list[st
         return []
     versions = world.registry.versions(uploaded.project, uploaded.region, uploaded.model)
     version = _resolve(versions, uploaded)
-    if _is_twin(version, versions):
+    if is_twin(version, versions):
         log.warning(
             f"{version.model} v{version.version} is a second upload of the same training run; the first one is delivered"
         )
@@ -61,12 +60,6 @@ def _resolve(versions: list[ModelVersion], uploaded: ModelUploaded) -> ModelVers
     if not found:
         raise NotYetError(f"{uploaded.model}@{uploaded.version or 'newest'} is not visible yet")
     return found[-1]
-
-
-def _is_twin(version: ModelVersion, versions: list[ModelVersion]) -> bool:
-    """Whether an earlier version came from the same training run: should two exist after all, the lowest wins."""
-    run = version.labels.get(RUN_LABEL)
-    return bool(run) and any(v.labels.get(RUN_LABEL) == run and int(v.version) < int(version.version) for v in versions)
 
 
 def _new_rollout(world: World, stored: StoredPolicy, version: ModelVersion, index: int, gate: GateResult) -> Rollout:

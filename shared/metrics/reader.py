@@ -24,10 +24,11 @@ from shared.gapic import patience
 from shared.gapic.errors import translated
 from shared.gapic.values import raw_pages
 from shared.metrics.distribution import histogram, single
+from shared.policy.rollout import ERROR_RATE
 from shared.rollout.observed import ArmMinute, Histogram, Minute
 
 LATENCY = "latency_ms"
-BUILT_IN = frozenset({"error_rate", LATENCY})
+BUILT_IN = frozenset({ERROR_RATE, LATENCY})
 """What Vertex AI measures; every other name is the user's."""
 USER_METRICS = "custom.googleapis.com/vertex_rollouts/"
 

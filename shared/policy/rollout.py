@@ -14,6 +14,8 @@ from shared.policy.findings import Finding, refuse
 from shared.policy.units import Duration, Factor, Share, format_duration
 
 MINUTE = timedelta(minutes=1)
+ERROR_RATE = "error_rate"
+"""The one metric that is counted, not distributed."""
 
 
 class Stage(Strict):
@@ -60,7 +62,7 @@ class Check(Strict):
         return self
 
     def _findings(self) -> Iterator[Finding]:
-        of_this, of_others = (_OF_A_SHARE, _OF_VALUES) if self.metric == "error_rate" else (_OF_VALUES, _OF_A_SHARE)
+        of_this, of_others = (_OF_A_SHARE, _OF_VALUES) if self.metric == ERROR_RATE else (_OF_VALUES, _OF_A_SHARE)
         given = [name for name in _OF_A_SHARE + _OF_VALUES if self._limits_by(name)]
         for name in given:
             if name in of_others:

@@ -3,7 +3,7 @@
 A limit is crossed for certain when what was seen would come at most once in a thousand looks if the truth were just at the limit (exact
 binomial for shares and quantiles, normal for means). Seen above the limit but not for certain is inconclusive: it neither advances
 nor rolls back. So is whatever a handful of samples shows: one failed request must not take a version back. That bound holds for one
-look; a later chapter of the project replaces it by one that holds for all looks together.
+look (``advance: bake``); ``advance: evidence`` puts one beside it that holds for all looks together (``proof``).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from shared.policy.rollout import ERROR_RATE
 from shared.policy.schema import Check
-from shared.rollout.evidence import ERROR_RATE
 from shared.rollout.histogram import count_below, count_from, quantile
 from shared.rollout.observed import ArmMinute, Histogram
 from shared.rollout.record import CheckResult, Verdict

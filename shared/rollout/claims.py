@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from shared.policy.rollout import ERROR_RATE
 from shared.policy.schema import Check
 from shared.rollout.observed import ArmMinute, Histogram
 from shared.rollout.statistics import binomial, latency, means, tables
@@ -34,10 +35,6 @@ from shared.rollout.statistics.tables import OddsRatioTest, Table
 
 PROVEN_AT = (0.5, 0.95)
 """The quantiles at which a latency must be shown to be no worse; harm is looked for at more of them."""
-
-
-ERROR_RATE = "error_rate"
-"""The one metric that is counted, not distributed."""
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,10 @@ from functools import lru_cache
 
 from pydantic import TypeAdapter
 
-from shared.policy.rollout import Metrics, RolloutSpec
+from shared.policy.rollout import ERROR_RATE, Metrics, RolloutSpec
 from shared.rollout.histogram import merge_histograms
 from shared.rollout.observed import ArmMinute, Minute
 from shared.rollout.proof import Proof, update_proof
-
-ERROR_RATE = "error_rate"
-"""The one metric that is counted, not distributed."""
 
 
 @dataclass(frozen=True)

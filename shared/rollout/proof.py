@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from shared.policy.rollout import Check, RolloutSpec
+from shared.policy.rollout import ERROR_RATE, Check, RolloutSpec
 from shared.rollout.claims import Claim, Frozen, Odds, Own, OwnMean, freeze, harm_claims, no_harm_claims
 from shared.rollout.observed import ArmMinute
 from shared.rollout.statistics.binomial import split
@@ -56,7 +56,7 @@ def update_proof(proof: Proof, spec: RolloutSpec, stable: ArmMinute | None, cand
             if found is None:
                 continue
             frozen[name] = found
-            if check.metric != "error_rate":
+            if check.metric != ERROR_RATE:
                 continue  # what this minute has fixed is not tested on it
         for claim in _claims(check, frozen[name]):
             _update(f"{name}/{claim.key}", claim, check.metric, stable, candidate, guarded, plain)

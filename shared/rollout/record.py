@@ -194,7 +194,7 @@ class LedgerEntry:
     model: str
     at: datetime
     decision: str
-    """advance, hold, resume, pause, roll_back, promote, start, fail, reject, supersede, finish, operate, adopt, note"""
+    """advance, promote, hold, pause, resume, roll_back, reassert, start, operate, fail, reject, supersede, finish, adopt, note"""
     sentence: str
     severity: Literal["info", "warning", "error"] = "info"
     target: str = ""
