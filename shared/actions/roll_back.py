@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from shared import log
 from shared.actions.record import Severity, Telling, publish_due, record_entry, record_transition
-from shared.errors import ConflictError
+from shared.errors import ConflictError, PermanentError, TransientError
 from shared.events.alert import Alert
 from shared.rollout.labels import read_labels, write_labels
 from shared.rollout.names import label_value
@@ -26,10 +26,22 @@ ACTOR = "roll_back"
 
 
 def roll_back(world: World, alert: Alert, event: str) -> RollbackPlan:
-    """Do what the table says about this alert; the plan that was carried out."""
+    """Do what the table says about this alert; the plan that was carried out.
+
+    It was understood, so it is not given up: a permission that is missing in Vertex AI or in the store can be granted while the alert
+    comes again and again, and Monitoring sends an incident once.
+    """
+    try:
+        return _roll_back(world, alert, event)
+    except PermanentError as exc:
+        raise TransientError(f"alert {alert.id} is not dealt with yet: {exc}") from exc
+
+
+def _roll_back(world: World, alert: Alert, event: str) -> RollbackPlan:
     ref = _target(world, alert)
     endpoint, plan = _restore(world, ref, alert) if ref else (None, _without_target(alert))
     if plan.kind is not RollbackKind.RECORD:
+        # Said at once; the ledger, which says it too, may be down.
         log.warning(plan.sentence, kind=plan.kind.value, rollout=plan.rollout, alert=alert.id)
     _record(world, plan, alert, ref, endpoint, event)
     return plan
