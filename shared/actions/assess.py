@@ -15,7 +15,7 @@ from shared import log, topics
 from shared.actions.alerting import ask_rollback
 from shared.actions.policies import policy_of
 from shared.actions.record import publish_due
-from shared.errors import PermanentError, TransientError
+from shared.errors import PermanentError, RolloutsError, TransientError
 from shared.events.rollout import RolloutChanged, rollout_changed_message
 from shared.policy.schema import Policy
 from shared.rollout.decide import Kind, decide
@@ -84,7 +84,7 @@ def _endpoints(world: World, rollouts: Sequence[Rollout]) -> dict[TargetRef, End
     for project, region in sorted({(r.target.project, r.target.region) for r in rollouts if r.phase.is_open}):
         try:
             found |= {e.ref: e for e in world.endpoints.list(project, region)}
-        except TransientError as exc:
+        except RolloutsError as exc:  # a project that may not be read among them: it must not stop the others
             log.warning(f"{project}/{region} cannot be read in this tick: {exc}")
     return found
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from shared import log, topics
 from shared.actions.register import ADOPTED
+from shared.errors import RolloutsError
 from shared.events.training import Kind, TrainingRun, training_completed_message
 from shared.policy.schema import Policy
 from shared.rollout.names import label_value
@@ -21,7 +22,10 @@ def find_training_runs(world: World) -> list[TrainingRun]:
     found: list[TrainingRun] = []
     for kind in ("custom_job", "training_pipeline"):
         for project, region in sorted(_places(world, policies, kind)):
-            found += _find(world, policies, kind, project, region)
+            try:
+                found += _find(world, policies, kind, project, region)
+            except RolloutsError as exc:
+                log.warning(f"jobs of {project}/{region} cannot be read in this tick: {exc}")
     for run in found:
         world.publisher.publish(topics.TRAINING_COMPLETED, training_completed_message(run))
         # Marked after publishing: a crash in between publishes twice, which registration recognises.

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from shared import log
 from shared.actions.policies import target_ref
 from shared.actions.record import record_entry
-from shared.errors import PermanentError, TransientError
-from shared.policy.schema import Policy
+from shared.errors import PermanentError, RolloutsError, TransientError
+from shared.policy.schema import Policy, Target
 from shared.rollout.labels import read_labels
 from shared.rollout.names import label_value
 from shared.rollout.observed import Endpoint
-from shared.rollout.record import LedgerEntry
+from shared.rollout.record import LedgerEntry, Rollout
 from shared.rollout.retire import Retirement, Undeploy, plan_retirement
 from shared.wiring import World
 
@@ -23,24 +24,33 @@ LOOKED_AT = 50
 
 
 def retire_models(world: World) -> list[Retirement]:
-    """All targets of all policies; what was asked for."""
+    """All endpoints whose labels name a model of ours; what was asked for.
+
+    By the labels, not by the targets: an endpoint that a policy no longer names still has machines that somebody pays for.
+    """
+    policies = {s.model: s.policy for s in world.store.policies() if s.policy.mode == "enforce"}
     done: list[Retirement] = []
-    listed: dict[tuple[str, str], dict[str, Endpoint]] = {}
-    for stored in world.store.policies():
-        if stored.policy.mode == "observe":
-            continue
-        for target in stored.policy.targets:
-            ref = target_ref(world, target)
-            place = (ref.project, ref.region)
+    for project, region in sorted({_place(world, target) for p in policies.values() for target in p.targets}):
+        for endpoint in _endpoints(world, project, region):
+            policy = policies.get(read_labels(endpoint.labels).model)
             try:
-                if place not in listed:
-                    listed[place] = {e.ref.endpoint: e for e in world.endpoints.list(*place)}
-                endpoint = listed[place].get(ref.endpoint)
-                if endpoint is not None:
-                    done += _retire(world, stored.policy, endpoint)
+                done += _retire(world, policy, endpoint) if policy else []
             except TransientError as exc:
-                log.warning(f"{ref} is left for the next time: {exc}")
+                log.warning(f"{endpoint.ref} is left for the next time: {exc}")
     return done
+
+
+def _endpoints(world: World, project: str, region: str) -> list[Endpoint]:
+    try:
+        return world.endpoints.list(project, region)
+    except RolloutsError as exc:  # a project that may not be read among them: it must not stop the others
+        log.warning(f"{project}/{region} is left for the next time: {exc}")
+        return []
+
+
+def _place(world: World, target: Target) -> tuple[str, str]:
+    ref = target_ref(world, target)
+    return ref.project, ref.region
 
 
 def _retire(world: World, policy: Policy, endpoint: Endpoint) -> list[Retirement]:
@@ -63,19 +73,17 @@ def _retire(world: World, policy: Policy, endpoint: Endpoint) -> list[Retirement
             log.warning(f"{step.sentence}: refused: {exc}")
             continue
         done.append(step)
-        _record(world, policy, endpoint, deployed_id, step)
+        _record(world, endpoint, rollouts, deployed_id, step)
     return done
 
 
-def _record(world: World, policy: Policy, endpoint: Endpoint, deployed_id: str, step: Retirement) -> None:
-    now = world.now()
-    owner = next(
-        (r for r in world.store.rollouts_of_target(endpoint.ref, LOOKED_AT) if r.deployed_id == deployed_id), None
-    )
+def _record(world: World, endpoint: Endpoint, rollouts: Sequence[Rollout], deployed_id: str, step: Retirement) -> None:
+    now, trial = world.now(), read_labels(endpoint.labels)
+    owner = next((r for r in rollouts if r.deployed_id == deployed_id), None)
     entry = LedgerEntry(
         id=label_value(f"retire-{endpoint.ref}-{deployed_id}-{type(step).__name__}-{int(now.timestamp())}"),
-        rollout=owner.id if owner else read_labels(endpoint.labels).rollout,
-        model=policy.model,
+        rollout=owner.id if owner else trial.rollout,
+        model=trial.model,
         at=now,
         decision="operate",
         sentence=step.sentence,

@@ -101,16 +101,32 @@ def test_an_outage_of_vertex_brings_the_event_again(
     assert cloud.wake(function, body) in (200, 500 if function == "register_model" else 200)
 
 
-def test_an_outage_of_vertex_only_delays_what_ticks_do(cloud: Cloud) -> None:
-    cloud.apply(policy())
+@pytest.mark.parametrize("status", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.PERMISSION_DENIED])
+def test_an_outage_of_vertex_only_delays_what_ticks_do(cloud: Cloud, status: grpc.StatusCode) -> None:
+    source = {"message": True, "custom_job": "churn-train"}
+    cloud.apply(policy(register={"from": source, "container": {"image": "sim/churn:1"}}))
     cloud.deploy("run-1")
     cloud.register("run-2")
     cloud.settle()
-    cloud.emulator.faults.fail("ListEndpoints", times=None)
-    assert [cloud.tick(job) for job in ("assess_rollouts", "retire_models")] == [200, 200]
+    for method in ("ListEndpoints", "ListCustomJobs"):
+        cloud.emulator.faults.fail(method, status, times=None)
+    assert [cloud.tick(job) for job in TICKED] == [200, 200, 200]
+    assert cloud.dead_letters() == []
     cloud.emulator.faults.clear()
     cloud.minutes(12, requests=0)
     assert cloud.split() == {"1": 90, "2": 10}
+
+
+def test_an_alert_that_was_understood_waits_for_the_permission_to_act(cloud: Cloud) -> None:
+    cloud.apply(policy())
+    cloud.deploy("run-1")
+    cloud.deploy("run-2")
+    cloud.advance(minutes=4)
+    alarm = cloud.alarm()
+    cloud.emulator.faults.fail("UpdateEndpoint", grpc.StatusCode.PERMISSION_DENIED, times=2)
+    assert [cloud.wake("roll_back", alarm) for _ in range(3)] == [500, 500, 200]
+    assert cloud.dead_letters() == []
+    assert cloud.split() == {"1": 100}
 
 
 @pytest.mark.parametrize("function", WOKEN)

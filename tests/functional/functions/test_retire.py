@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from local.identity import Issuer
+from shared.rollout.record import Phase
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import policy
 from tests.functional.functions.test_capacity import deployed, resize, under_load
@@ -142,3 +143,15 @@ def test_observing_retires_nothing(trial: Cloud) -> None:
     trial.advance(minutes=30)
     retire(trial)
     assert versions(trial) == ["1", "2"]
+
+
+def test_an_endpoint_that_the_policy_no_longer_names_is_tidied_too(trial: Cloud) -> None:
+    trial.tell("promote", "2")
+    trial.apply(policy(targets=[{"region": "us-central1", "endpoint": "churn-elsewhere"}]))
+    trial.tell("promote", "2")
+    trial.advance(minutes=121)
+    trial.minutes(1, requests=0)
+    assert trial.rollout("2").phase is Phase.PROMOTED, "a rollout keeps the policy that it started with, to its end"
+    trial.advance(minutes=11)
+    retire(trial)
+    assert versions(trial) == ["2"]
