@@ -13,7 +13,7 @@ from shared import log
 from shared.actions.alerting import ask_rollback
 from shared.actions.policies import target_of
 from shared.actions.record import Severity, Slot, Telling, publish_due, record_transition
-from shared.errors import AlreadyExistsError, BusyError, ConflictError, PermanentError, RefusedError
+from shared.errors import AlreadyExistsError, BusyError, ConflictError, NotFoundError, PermanentError, RefusedError
 from shared.rollout import steps
 from shared.rollout.labels import MODEL, write_labels
 from shared.rollout.names import label_value
@@ -147,12 +147,12 @@ def _start(world: World, stored: StoredRollout, call: Callable[[], str]) -> Stor
         again = stored.rollout.moved(world.now(), operation=None, not_before=world.now() + steps.BUSY_BACK_OFF)
         world.store.transition(stored, again)
         raise BusyError(f"{op.detail} was put off: {exc}") from exc
-    except RefusedError as exc:
+    except (RefusedError, NotFoundError) as exc:
         return _refused(world, stored, op, exc)
     return world.store.transition(stored, replace(stored.rollout, operation=replace(op, name=name)))
 
 
-def _refused(world: World, stored: StoredRollout, op: Operation, exc: RefusedError) -> StoredRollout:
+def _refused(world: World, stored: StoredRollout, op: Operation, exc: PermanentError) -> StoredRollout:
     """Vertex AI said no, and why: nothing was made."""
     rollout, now = stored.rollout, world.now()
     if op.kind == "set_replicas":

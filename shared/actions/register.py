@@ -18,7 +18,7 @@ from shared.errors import NotYetError, PermanentError, TransientError
 from shared.events.model import ModelUploaded, model_uploaded_message
 from shared.events.training import TrainingRun
 from shared.policy.schema import Policy
-from shared.rollout.aliases import CANDIDATE
+from shared.rollout.aliases import CANDIDATE, DEFAULT
 from shared.rollout.lineage import CODE, DATASET, JOB, RUN
 from shared.rollout.names import label_key, label_value
 from shared.rollout.observed import ModelVersion
@@ -183,7 +183,7 @@ def _find(world: World, training: Training) -> ModelVersion | None:
     model = training.policy.model
     if training.adopted:
         name, _, number = training.adopted.partition("@")
-        found = world.registry.version(training.project, training.region, name, number or "default")
+        found = world.registry.version(training.project, training.region, name, number or DEFAULT)
         if found is None:
             raise NotYetError(f"{training.adopted} was registered by its training pipeline and is not visible yet")
         if name != model:
@@ -222,12 +222,12 @@ def _spec(world: World, training: Training) -> UploadSpec:
     from shared.vertex.registry import UploadSpec
 
     policy, run = training.policy, training.run
-    existing = world.registry.versions(training.project, training.region, policy.model)
+    existing = world.registry.version(training.project, training.region, policy.model, DEFAULT)
     return UploadSpec(
         project=training.project,
         region=training.region,
         model_id=policy.model,
-        is_new_model=not existing,
+        is_new_model=existing is None,
         display_name=policy.display_name or policy.model,
         container=policy.register_.container,
         artifact_uri=training.artifact_uri,

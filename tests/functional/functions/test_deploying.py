@@ -146,3 +146,12 @@ def test_a_rollout_is_refused_where_several_models_hold_the_traffic(serving: Clo
     assert "several models hold traffic" in rollout.sentence
     assert ids(serving) == ["1", "2"]
     assert serving.split() == {"1": 50, "2": 50}
+
+
+def test_a_version_that_is_gone_when_it_is_deployed_fails_with_the_reason(serving: Cloud) -> None:
+    serving.emulator.faults.fail("DeployModel", grpc.StatusCode.NOT_FOUND, message="the model version is gone")
+    begin(serving)
+    rollout = serving.rollout("2")
+    assert rollout.phase is Phase.FAILED
+    assert "the model version is gone" in rollout.sentence
+    assert serving.world.store.busy(rollout.target) == ""
