@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from shared.policy.rollout import Check
-from shared.rollout.claims import ERROR_RATE, Claim, Frozen, Mean, Odds, Own, OwnMean, is_latency
+from shared.policy.rollout import ERROR_RATE, Check
+from shared.rollout.claims import Claim, Frozen, Mean, Odds, Own, OwnMean, is_latency
 from shared.rollout.statistics import plan
 from shared.rollout.statistics.latency import QUANTILES
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rollouts_cli.assumed import World
-from shared.policy.rollout import Check, RolloutSpec
-from shared.rollout.claims import ERROR_RATE, Claim, harm_claims, no_harm_claims
+from shared.policy.rollout import ERROR_RATE, Check, RolloutSpec
+from shared.rollout.claims import Claim, harm_claims, no_harm_claims
 from shared.rollout.statistics.process import threshold
 
 _HARM_OVERHEAD, _NO_HARM_OVERHEAD = 0.9, 0.5
