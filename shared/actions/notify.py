@@ -6,6 +6,9 @@ from shared import log
 from shared.errors import ConflictError, PermanentError, TransientError
 from shared.events.rollout import RolloutChanged
 from shared.notify.message import compose
+from shared.policy.schema import Policy
+from shared.rollout.observed import TargetRef
+from shared.rollout.record import LedgerEntry, Rollout
 from shared.wiring import World
 
 
@@ -18,8 +21,10 @@ def notify_people(world: World, changed: RolloutChanged) -> list[str]:
     if notice is None or entry is None:
         raise PermanentError(f"ledger entry {changed.entry} is not in the store")
     stored = world.store.get_rollout(entry.rollout) if entry.rollout else None
-    policy = world.store.policy(entry.model, stored.rollout.policy_version if stored else None) if entry.model else None
-    wanted = [c for c in (policy.policy.notify if policy else []) if c not in notice.sent]
+    policy = _policy_of(world, entry, stored.rollout if stored else None)
+    if policy is None:
+        log.warning(f"no policy says who is to hear of this: {entry.sentence}", entry=entry.id)
+    wanted = [c for c in (policy.notify if policy else []) if c not in notice.sent]
     payload = compose(entry, stored.rollout if stored else None)
     sent, given_up, down = [], [], []
     for channel in wanted:
@@ -38,3 +43,20 @@ def notify_people(world: World, changed: RolloutChanged) -> list[str]:
     if down:
         raise TransientError("; ".join(down))
     return sent
+
+
+def _policy_of(world: World, entry: LedgerEntry, rollout: Rollout | None) -> Policy | None:
+    """The rollout's, the model's, or of an endpoint whose labels name no model the one that claims it.
+
+    By region and endpoint: an alert may name the project by its number.
+    """
+    if entry.model:
+        stored = world.store.policy(entry.model, rollout.policy_version if rollout else None)
+        return stored.policy if stored else None
+    if not entry.target:
+        return None
+    ref = TargetRef.parse(entry.target)
+    policies = (stored.policy for stored in world.store.policies())
+    return next(
+        (p for p in policies if any((t.region, t.endpoint) == (ref.region, ref.endpoint) for t in p.targets)), None
+    )

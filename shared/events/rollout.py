@@ -26,6 +26,7 @@ class RolloutChanged:
     """This ledger entry was written."""
 
     rollout: str
+    """Empty for an entry that belongs to no rollout, such as an alert about an endpoint that is not ours."""
     entry: str
 
 
@@ -34,7 +35,7 @@ class _Due(Ours):
 
 
 class _Changed(Ours):
-    rollout: Text
+    rollout: Text | None = None
     entry: Text
 
 
@@ -51,9 +52,9 @@ def rollout_due_message(event: RolloutDue) -> bytes:
 def parse_rollout_changed(message: Message) -> RolloutChanged:
     """``{"schema": "rollout-changed/v1", "rollout": ..., "entry": ...}``."""
     wire = read_ours(_Changed, decode_object(message.data, CHANGED_SCHEMA), CHANGED_SCHEMA)
-    return RolloutChanged(rollout=wire.rollout, entry=wire.entry)
+    return RolloutChanged(rollout=wire.rollout or "", entry=wire.entry)
 
 
 def rollout_changed_message(event: RolloutChanged) -> bytes:
     """What is published after a ledger entry was written."""
-    return encode(CHANGED_SCHEMA, {"rollout": event.rollout, "entry": event.entry})
+    return encode(CHANGED_SCHEMA, {"rollout": event.rollout or None, "entry": event.entry})

@@ -118,3 +118,19 @@ def test_no_secret_is_ever_logged(
     assert "answered 503" in logged
     for secret in ("alert-secret", "guessed-secret", NOTICE_SECRET, "secret-path", people.url, cloud.token[:40]):
         assert secret not in logged
+
+
+@pytest.mark.parametrize("stranger", [{"endpoint": "churn-serving"}, {"deployed_model": "123", "endpoint": None}])
+def test_a_person_is_called_about_an_alert_that_belongs_to_no_rollout(
+    cloud: Cloud, people: Receiver, stranger: dict[str, str | None]
+) -> None:
+    """Where the endpoint is named the policy says who; where it is not, the log has it, and nothing is lost as poison."""
+    cloud.apply(policy())
+    assert cloud.wake("roll_back", cloud.alarm(**stranger)) == 200
+    (told,) = changes(cloud)
+    assert cloud.wake("notify", told) == 200
+    assert cloud.dead_letters() == []
+    assert [n["sentence"].split(":")[0] for n in people.notices] == (
+        ["An alert names a target that does not exist"] if stranger["endpoint"] else []
+    )
+    assert cloud.world.store.unsent_notices() == []

@@ -150,7 +150,7 @@ REFUSED: list[tuple[str, Any, str]] = [
         {"schema": "rollout-changed/v1"},
         "rollout-due/v1: schema: expected rollout-due/v1; found 'rollout-changed/v1'",
     ),
-    ("rollout-changed", {"schema": "rollout-changed/v1"}, "rollout-changed/v1: rollout: is missing (and 1 more)"),
+    ("rollout-changed", {"schema": "rollout-changed/v1"}, "rollout-changed/v1: entry: is missing"),
 ]
 
 
