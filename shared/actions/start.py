@@ -7,17 +7,19 @@ from dataclasses import replace
 from shared import log
 from shared.actions.gating import assess_gate
 from shared.actions.policies import target_ref
-from shared.actions.record import Telling, announce, ledger_entry, publish_due
+from shared.actions.record import Telling, announce, ledger_entry, publish_due, record_entry
 from shared.errors import NotYetError
 from shared.events.model import ModelUploaded
 from shared.rollout.aliases import CHAMPION, DEFAULT, desired_aliases
 from shared.rollout.gate import GateResult
 from shared.rollout.lineage import is_twin
-from shared.rollout.names import rollout_id
+from shared.rollout.names import label_value, rollout_id
 from shared.rollout.observed import ModelVersion
-from shared.rollout.record import Phase, Rollout, Verdict
+from shared.rollout.record import LedgerEntry, Phase, Rollout, Verdict
 from shared.store.store import StoredPolicy
 from shared.wiring import World
+
+ACTOR = "start_rollout"
 
 
 def start_rollouts(world: World, uploaded: ModelUploaded, event: str) -> list[str]:
@@ -33,16 +35,15 @@ def start_rollouts(world: World, uploaded: ModelUploaded, event: str) -> list[st
             f"{version.model} v{version.version} is a second upload of the same training run; the first one is delivered"
         )
         return []
+    region = stored.policy.targets[0].region
+    if region != version.region:
+        _say_elsewhere(world, version, region, event)
+        return []
     earlier = world.store.rollouts_of_model(uploaded.model)
     gate = assess_gate(world, stored.policy, version, earlier, version.created_at or world.now())
     champion = desired_aliases(earlier, len(stored.policy.targets)).get(CHAMPION)
     started = []
-    for index, target in enumerate(stored.policy.targets):
-        if target.region != uploaded.region:
-            log.warning(
-                f"target {target.endpoint} is in {target.region}, the model in {uploaded.region}: a version is delivered in its own region"
-            )
-            continue
+    for index in range(len(stored.policy.targets)):
         rollout = _new_rollout(world, stored, version, index, gate)
         telling = _tell(stored, version, gate, champion, uploaded, event)
         entry = ledger_entry(rollout, telling, world.now())
@@ -52,6 +53,24 @@ def start_rollouts(world: World, uploaded: ModelUploaded, event: str) -> list[st
         # Published again for one that is recorded already: the first delivery may have died in between.
         publish_due(world, [rollout.id])
     return started
+
+
+def _say_elsewhere(world: World, version: ModelVersion, wanted: str, event: str) -> None:
+    """Into the ledger, once: whoever uploaded it waits for a rollout that does not come."""
+    entry = LedgerEntry(
+        id=label_value(f"elsewhere-{version.region}-{version.model}-v{version.version}"),
+        rollout="",
+        model=version.model,
+        at=world.now(),
+        decision="note",
+        sentence=f"Not delivered: {version.model} v{version.version} is in {version.region}, the policy's targets are in {wanted};"
+        " a version is delivered in its own region",
+        severity="warning",
+        version=version.version,
+        event=event,
+        actor=ACTOR,
+    )
+    record_entry(world, entry)
 
 
 def _resolve(versions: list[ModelVersion], uploaded: ModelUploaded) -> ModelVersion:
@@ -97,7 +116,7 @@ def _tell(
     )
     if gate.verdict is Verdict.FAIL:
         sentence = f"Rejected {version.model} v{version.version} by the gate: {gate.sentence}.{moved}"
-        return Telling("reject", sentence, "warning", gate.checks, event=event, actor="start_rollout")
+        return Telling("reject", sentence, "warning", gate.checks, event=event, actor=ACTOR)
     observing = " (observing only)" if stored.policy.mode == "observe" else ""
     sentence = f"Queued {version.model} v{version.version}{observing}, uploaded{by}: {gate.sentence}.{moved}"
-    return Telling("start", sentence, "info", gate.checks, event=event, actor="start_rollout")
+    return Telling("start", sentence, "info", gate.checks, event=event, actor=ACTOR)

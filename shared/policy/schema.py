@@ -261,7 +261,7 @@ class Policy(Strict):
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
-        refuse(self._same_targets())
+        refuse([*self._same_targets(), *self._scattered_targets()])
         return self
 
     def _same_targets(self) -> Iterator[Finding]:
@@ -271,6 +271,16 @@ class Policy(Strict):
             if before != number:
                 message = f"the same endpoint as targets[{before}]"
                 yield Finding(message, ("targets", number), "each endpoint once", (("targets",),))
+
+    def _scattered_targets(self) -> Iterator[Finding]:
+        """A version is registered in one project and region, and nobody copies it to another."""
+        first = self.targets[0]
+        for number, target in enumerate(self.targets):
+            if (target.project, target.region) != (first.project, first.region):
+                message = (
+                    "another project or region than that of targets[0]: a version is delivered where it is registered"
+                )
+                yield Finding(message, ("targets", number), "targets of one project and region", (("targets",),))
 
 
 Target.model_rebuild()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from local.stepped import PROJECT
 from shared.rollout.record import Phase
 from tests.functional.functions.harness import Cloud
-from tests.functional.functions.policies import policy
+from tests.functional.functions.policies import MODEL, policy
 
 
 def on_trial(cloud: Cloud, supersede: str) -> None:
@@ -27,7 +28,7 @@ def test_a_newer_version_waits_for_the_trial_to_end(cloud: Cloud) -> None:
     cloud.minutes(8, requests=0)
     assert cloud.split() == {"2": 90, "3": 10}
     assert cloud.rollout("2").phase is Phase.PROMOTED
-    assert "its watch ended with the first share" in cloud.rollout("2").sentence
+    assert cloud.rollout("2").sentence == "Ended the watch of v2: v3 has its first share of the traffic"
     assert cloud.aliases() == {"default": "2", "champion": "2", "previous": "1", "candidate": "3"}
 
 
@@ -137,3 +138,16 @@ def test_an_older_version_that_arrives_late_is_superseded(cloud: Cloud) -> None:
     cloud.settle()
     assert cloud.rollout("1").phase is Phase.SUPERSEDED
     assert cloud.split() == {"2": 100}
+
+
+def test_a_version_in_another_region_is_not_delivered_and_the_ledger_says_why(cloud: Cloud) -> None:
+    cloud.apply(policy(targets=[{"region": "europe-west4", "endpoint": "churn-serving"}]))
+    cloud.upload(new=True)
+    cloud.advance(minutes=2)
+    event = {"schema": "model-uploaded/v1", "project": PROJECT, "region": "us-central1", "model": MODEL, "version": "1"}
+    assert [cloud.wake("start_rollout", event) for _ in range(2)] == [200, 200]
+    (entry,) = cloud.world.store.ledger(model=MODEL)
+    assert (entry.decision, entry.severity, entry.rollout) == ("note", "warning", "")
+    assert entry.sentence == (
+        "Not delivered: churn v1 is in us-central1, the policy's targets are in europe-west4; a version is delivered in its own region"
+    )
