@@ -7,15 +7,16 @@ step is taken. Only this action ever raises a candidate's share.
 from __future__ import annotations
 
 from shared import log
-from shared.actions.aliasing import apply_aliases
+from shared.actions.aliasing import apply_aliases, recent_rollouts
 from shared.actions.apply import apply_step
 from shared.actions.gating import assess_gate
 from shared.actions.observe import observe_rollout
-from shared.actions.policies import policy_of
+from shared.actions.policies import policy_of, target_ref
 from shared.errors import NotYetError, PermanentError
 from shared.policy.schema import Policy
 from shared.rollout.decide import decide
 from shared.rollout.gate import GateResult
+from shared.rollout.names import rollout_id
 from shared.rollout.observed import Endpoint, OperationState
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.steps import Forget, Situation, Step, Wait, plan_step
@@ -41,11 +42,13 @@ def advance_rollout(world: World, rollout_id: str, event: str) -> Step:
 
 
 def _advance(world: World, stored: StoredRollout, policy: Policy, event: str) -> tuple[StoredRollout, Step]:
+    # The operation before the endpoint: one that is over has left its mark on what is read after it.
+    operation = _operation(world, stored.rollout)
     endpoint = world.endpoints.get(stored.rollout.target)
     if policy.mode == "observe":
         return observe_rollout(world, stored, policy, endpoint, event)
     for _ in range(SETTLING):
-        situation = look(world, stored, policy, endpoint)
+        situation = look(world, stored, policy, endpoint, operation if stored.rollout.operation else None)
         step = plan_step(situation)
         log.info(f"{stored.rollout.id}: {type(step).__name__}: {getattr(step, 'sentence', '')}")
         stored = apply_step(world, stored, situation, step, event)
@@ -54,22 +57,30 @@ def _advance(world: World, stored: StoredRollout, policy: Policy, event: str) ->
     return stored, step
 
 
-def look(world: World, stored: StoredRollout, policy: Policy, endpoint: Endpoint | None) -> Situation:
+def look(
+    world: World,
+    stored: StoredRollout,
+    policy: Policy,
+    endpoint: Endpoint | None,
+    operation: OperationState | None,
+) -> Situation:
     """Everything that the next step depends on."""
     rollout, now = stored.rollout, world.now()
     evidence = None
     if rollout.stage_since is not None:
         evidence = world.store.evidence([rollout.id]).of(rollout.id)
     is_queued = rollout.phase is Phase.QUEUED
+    before = _before(world, policy, rollout) if is_queued else None
+    is_turn = is_queued and (before is None or before.phase is Phase.PROMOTED)
     return Situation(
         policy=policy,
         rollout=rollout,
         endpoint=endpoint,
         decision=decide(policy, rollout, evidence, now),
         now=now,
-        operation=_operation(world, rollout),
-        gate=_gate(world, policy, rollout) if is_queued else None,
-        before=_before(world, policy, rollout) if is_queued else None,
+        operation=operation,
+        gate=_gate(world, policy, rollout) if is_turn else None,
+        before=before,
         busy=world.store.busy(rollout.target) if is_queued else "",
     )
 
@@ -84,7 +95,7 @@ def _gate(world: World, policy: Policy, rollout: Rollout) -> GateResult:
     version = world.registry.version(rollout.target.project, rollout.target.region, rollout.model, rollout.version)
     if version is None:
         raise NotYetError(f"{rollout.model}@{rollout.version} cannot be read in the registry")
-    rollouts = world.store.rollouts_of_model(rollout.model) if policy.gate.metrics else []
+    rollouts = recent_rollouts(world, rollout.model, len(policy.targets)) if policy.gate.metrics else []
     return assess_gate(world, policy, version, rollouts, rollout.created_at)
 
 
@@ -92,5 +103,6 @@ def _before(world: World, policy: Policy, rollout: Rollout) -> Rollout | None:
     """The same version on the target before this one."""
     if rollout.target_index == 0:
         return None
-    same = [r for r in world.store.rollouts_of_model(rollout.model) if r.version == rollout.version]
-    return next((r for r in same if r.target_index == rollout.target_index - 1), None)
+    target = target_ref(world, policy.targets[rollout.target_index - 1])
+    stored = world.store.get_rollout(rollout_id(rollout.model, rollout.version, target))
+    return stored.rollout if stored else None

@@ -26,6 +26,13 @@ def plan_queued(s: Situation) -> Step:
         return Wait(f"paused by {s.rollout.hold.by}: {s.rollout.hold.reason}")
     if s.endpoint is None:
         return _plan_endpoint(s)
+    owner = read_labels(s.endpoint.labels).model
+    if owner and owner != s.rollout.model:
+        return Close(
+            Phase.REJECTED,
+            f"Refused v{s.rollout.version}: endpoint {s.rollout.target} belongs to the policy of {owner};"
+            " if that one has given it up, take its vr- labels off the endpoint",
+        )
     if s.busy and s.busy != s.rollout.id:
         return _plan_behind(s)
     return _plan_start(s, s.endpoint)
@@ -93,10 +100,6 @@ def _plan_start(s: Situation, endpoint: Endpoint) -> Step:
     if op is not None and op.kind == "create_endpoint":
         return Forget(f"endpoint {r.target} is there")
     trial = read_labels(endpoint.labels)
-    if trial.model and trial.model != r.model:
-        return Close(
-            Phase.REJECTED, f"Refused v{r.version}: endpoint {r.target} belongs to the policy of {trial.model}"
-        )
     holders = [model for model, share in endpoint.split.items() if share]
     if len(holders) > 1:
         return Close(

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from local.stepped import PROJECT
+from shared.actions.aliasing import RECENT, recent_rollouts
+from shared.actions.record import Telling, ledger_entry
+from shared.rollout.aliases import desired_aliases
 from shared.rollout.record import Phase
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import MODEL, policy
@@ -151,3 +156,17 @@ def test_a_version_in_another_region_is_not_delivered_and_the_ledger_says_why(cl
     assert entry.sentence == (
         "Not delivered: churn v1 is in us-central1, the policy's targets are in europe-west4; a version is delivered in its own region"
     )
+
+
+def test_the_champion_is_known_behind_any_number_of_rejected_versions(cloud: Cloud) -> None:
+    cloud.apply(policy())
+    cloud.deploy("run-1")
+    cloud.advance(hours=1)
+    champion = cloud.rollout("1")
+    for number in range(2, 2 + RECENT):
+        rejected = replace(
+            champion, id=f"churn-v{number}-aaaaaa", version=str(number), phase=Phase.REJECTED, updated_at=cloud.now
+        )
+        assert cloud.world.store.create_rollout(rejected, ledger_entry(rejected, Telling("reject", "no"), cloud.now))
+    found = recent_rollouts(cloud.world, MODEL, 1)
+    assert desired_aliases(found, 1)["champion"] == "1"

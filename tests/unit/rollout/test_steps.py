@@ -189,6 +189,15 @@ def test_an_endpoint_of_another_policy_is_refused() -> None:
     assert closing(step(QUEUED, seen)) == (Phase.REJECTED, False)
 
 
+def test_a_trial_of_another_policy_is_never_superseded() -> None:
+    seen = endpoint({STABLE: 90, CANDIDATE: 10}, replace(RESTING_LABELS, model="fraud"), STABLE, CANDIDATE)
+    found = step(QUEUED, seen, busy="fraud-v1-00000b", spec=policy({"supersede": "replace"}))
+    assert isinstance(found, Close)
+    assert found.sentence.endswith(
+        "belongs to the policy of fraud; if that one has given it up, take its vr- labels off the endpoint"
+    )
+
+
 def test_a_third_model_with_traffic_is_refused_with_the_shares() -> None:
     found = step(QUEUED, endpoint({STABLE: 70, THIRD: 30}, RESTING_LABELS, STABLE, THIRD))
     assert isinstance(found, Close)
