@@ -17,6 +17,8 @@ from shared.rollout.record import Hold, Phase, Rollout, Stop
 from shared.store.store import StoredRollout
 from shared.wiring import World
 
+UNSAID = "no reason was given"
+
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
@@ -61,12 +63,12 @@ def obey(world: World, command: Command, actor: str) -> dict[str, Any]:
     policy = policy_of(world, rollout)
     _refuse_stranger(policy, actor)
     if not rollout.phase.is_open:
-        raise RefusedError(f"{rollout.id} has ended ({rollout.phase.value}): {rollout.sentence}")
+        raise RefusedError(f"{rollout.id} has ended: {rollout.sentence}")
     if policy.mode == "observe" and command.command in ("abort", "promote"):
         raise RefusedError(
             f"{rollout.id} is only observed (mode: observe): whoever moves its traffic ends it; the record follows what is seen"
         )
-    after = _OBEY[command.command](world, stored, command.reason or f"by {actor}", actor).rollout
+    after = _OBEY[command.command](world, stored, command.reason, actor).rollout
     return {"rollout": after.id, "phase": after.phase.value, "sentence": after.sentence}
 
 
@@ -86,15 +88,15 @@ def _refuse_stranger(policy: Policy, actor: str) -> None:
 def _pause(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:
     if stored.rollout.hold:
         return stored
-    after = stored.rollout.moved(world.now(), hold=Hold(reason, actor, world.now()))
-    return _told(world, stored, after, "pause", f"Paused v{stored.rollout.version}: {reason}", actor)
+    after = stored.rollout.moved(world.now(), hold=Hold(reason or UNSAID, actor, world.now()))
+    return _told(world, stored, after, "pause", _sentence(f"{actor} paused v{stored.rollout.version}", reason), actor)
 
 
 def _resume(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:
     if stored.rollout.hold is None:
         return stored
     after = stored.rollout.moved(world.now(), hold=None, resumed_at=world.now())
-    done = _told(world, stored, after, "resume", f"Resumed v{stored.rollout.version}: {reason}", actor)
+    done = _told(world, stored, after, "resume", _sentence(f"{actor} resumed v{stored.rollout.version}", reason), actor)
     publish_due(world, [stored.rollout.id])
     return done
 
@@ -105,7 +107,7 @@ def _promote(world: World, stored: StoredRollout, reason: str, actor: str) -> St
     if rollout.phase is not Phase.CANARY:
         raise RefusedError(f"{rollout.id} is {rollout.phase.value}; only a canary can be promoted to its next stage")
     after = rollout.moved(world.now(), approved=True, hold=None)
-    done = _told(world, stored, after, "advance", f"Told v{rollout.version} to go on: {reason}", actor)
+    done = _told(world, stored, after, "advance", _sentence(f"{actor} told v{rollout.version} to go on", reason), actor)
     publish_due(world, [rollout.id])
     return done
 
@@ -114,20 +116,24 @@ def _abort(world: World, stored: StoredRollout, reason: str, actor: str) -> Stor
     rollout = stored.rollout
     if rollout.phase is Phase.WATCHING and not rollout.stable_id:
         raise RefusedError(f"{rollout.id} is the first of its model: nothing else can take its traffic")
-    stop = Stop(Phase.ROLLED_BACK, reason, actor, world.now())
+    stop = Stop(Phase.ROLLED_BACK, reason or UNSAID, actor, world.now())
     done = _told(
         world,
         stored,
         rollout.moved(world.now(), stop=stop),
         "roll_back",
-        f"Aborting v{rollout.version}: {reason}",
+        _sentence(f"{actor} aborts v{rollout.version}", reason),
         actor,
     )
     if _has_traffic(rollout):
         # At once, without waiting for a tick.
-        ask_rollback(world, done.rollout, f"aborted by {actor}: {reason}")
+        ask_rollback(world, done.rollout, _sentence(f"aborted by {actor}", reason))
     publish_due(world, [rollout.id])
     return done
+
+
+def _sentence(what: str, reason: str) -> str:
+    return f"{what}: {reason}" if reason else what
 
 
 def _has_traffic(rollout: Rollout) -> bool:

@@ -94,7 +94,7 @@ def decide(policy: Policy, rollout: Rollout, evidence: Evidence | None, now: dat
     if rollout.phase is Phase.WATCHING:
         return _decide_watch(policy, rollout, evidence, checks, now)
     if rollout.approved:
-        return _forward(policy, rollout, "a person said go on", checks)
+        return _forward(policy, rollout, "somebody decided not to wait", checks)
     return _decide_stage(policy, rollout, evidence, checks, now)
 
 
@@ -108,7 +108,7 @@ def _decide_watch(
     verdict = worst([c.verdict for c in checks if c.gating])
     lasted = f"the watch of {format_duration(policy.rollout.standby.keep)}"
     if verdict is Verdict.PASS:
-        return Decision(Kind.FINISH, f"{lasted} ended without harm", checks)
+        return Decision(Kind.FINISH, f"{lasted} passed without harm", checks)
     waiting = next(c.sentence for c in checks if c.gating and c.verdict is verdict)
     return _bear(policy, rollout, evidence, checks, ends, now) or Decision(
         Kind.HOLD, f"{lasted} is over and cannot be judged: {waiting}", checks

@@ -175,7 +175,9 @@ def _plan_watching(s: Situation) -> Step:
     if s.decision.kind is Kind.PAUSE:
         return pause(s, s.decision.sentence)
     if s.decision.kind is Kind.FINISH:
-        return Close(Phase.PROMOTED, f"Promoted v{r.version}: {s.decision.sentence}", checks=s.decision.checks)
+        return Close(
+            Phase.PROMOTED, f"Ended the watch of v{r.version}: {s.decision.sentence}", checks=s.decision.checks
+        )
     return plan_operation_end(s) or Wait(s.decision.sentence)
 
 
@@ -185,15 +187,18 @@ def _plan_replaced(s: Situation, endpoint: Endpoint) -> Step | None:
     if trial.rollout == r.id or not trial.is_ours:
         return None
     if trial.stable == r.deployed_id:
-        by = f"with the first share of {trial.rollout}" if trial.rollout else "and its labels were released"
-        return Close(Phase.PROMOTED, f"Promoted v{r.version}: its watch ended {by}")
+        newer = endpoint.find(trial.candidate)
+        why = (
+            f"v{newer.version} has its first share of the traffic"
+            if newer
+            else "nothing is on trial or watched any more"
+        )
+        return Close(Phase.PROMOTED, f"Ended the watch of v{r.version}: {why}")
     if not endpoint.share(r.deployed_id):
         heir = endpoint.find(trial.stable)
         if heir and heir.model == r.model and version_number(heir.version) > version_number(r.version):
             # The next one came and was promoted before anybody looked at this record.
-            return Close(
-                Phase.PROMOTED, f"Promoted v{r.version}: its watch ended when v{heir.version} took all the traffic"
-            )
+            return Close(Phase.PROMOTED, f"Ended the watch of v{r.version}: v{heir.version} took all the traffic")
         return Close(_end(r), f"Rolled back v{r.version}: it has lost its traffic and is no longer the stable")
     return None
 

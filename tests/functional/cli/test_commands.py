@@ -34,7 +34,7 @@ def record(rollout: str) -> Rollout:
 
 def test_a_pause_is_obeyed_under_the_callers_name_and_reason(morning: Town) -> None:
     ran = morning.rollouts("pause", V4, "--reason", "load test until 14:00")
-    assert (ran.code, ran.out, ran.err) == (0, f"{V4}: Paused v4: load test until 14:00 (canary)\n", "")
+    assert (ran.code, ran.out, ran.err) == (0, f"{V4}: {ADA} paused v4: load test until 14:00 (canary)\n", "")
     hold = record(V4).hold
     assert hold is not None
     assert (hold.by, hold.reason) == (ADA, "load test until 14:00")
@@ -49,21 +49,23 @@ def test_resuming_makes_the_next_step_due_and_is_told_to_programs(morning: Town)
     assert json.loads(ran.out) == {
         "rollout": PAUSED,
         "phase": "canary",
-        "sentence": f"Resumed v12: by {ADA}",
+        "sentence": f"{ADA} resumed v12",
     }
     assert record(PAUSED).hold is None
     assert [json.loads(message.data)["rollout"] for message in morning.pull(due)] == [PAUSED]
 
 
 def test_a_canary_is_told_to_go_on(morning: Town) -> None:
-    assert morning.rollouts("promote", V4, "--reason", "urgent").out == f"{V4}: Told v4 to go on: urgent (canary)\n"
+    assert (
+        morning.rollouts("promote", V4, "--reason", "urgent").out == f"{V4}: {ADA} told v4 to go on: urgent (canary)\n"
+    )
     assert record(V4).approved
 
 
 def test_aborting_asks_for_the_traffic_at_once(morning: Town) -> None:
     alerts = morning.heard(topics.ALERT_FIRED)
     ran = morning.rollouts("abort", V4, "--reason", "wrong labels")
-    assert ran.out == f"{V4}: Aborting v4: wrong labels (canary)\n"
+    assert ran.out == f"{V4}: {ADA} aborts v4: wrong labels (canary)\n"
     stop = record(V4).stop
     assert stop is not None
     assert (stop.outcome, stop.by) == (Phase.ROLLED_BACK, ADA)
@@ -74,7 +76,7 @@ def test_aborting_asks_for_the_traffic_at_once(morning: Town) -> None:
 def test_what_has_ended_or_is_no_canary_is_refused_with_the_reason(morning: Town) -> None:
     ended = morning.rollouts("pause", V2)
     assert (ended.code, ended.out) == (1, "")
-    assert ended.err.startswith(f"error: {V2} has ended (rolled_back): Rolled back v2: error_rate")
+    assert ended.err.startswith(f"error: {V2} has ended: Rolled back v2: error_rate")
     queued = morning.rollouts("promote", V5, "--json")
     assert (queued.code, queued.err) == (1, "")
     assert json.loads(queued.out) == {
@@ -117,7 +119,7 @@ def gcloud(folder: Path, script: str) -> None:
 
 def test_the_token_is_asked_of_gcloud_when_none_is_given(morning: Town) -> None:
     gcloud(morning.folder, f'[ "$*" = "auth print-identity-token" ] && echo {morning.issuer.mint(ADA, AUDIENCE)}')
-    assert morning.rollouts("pause", V4, who=None).out == f"{V4}: Paused v4: by {ADA} (canary)\n"
+    assert morning.rollouts("pause", V4, who=None).out == f"{V4}: {ADA} paused v4 (canary)\n"
 
 
 def test_without_gcloud_or_a_login_it_says_how_to_get_a_token(morning: Town) -> None:

@@ -22,7 +22,7 @@ def trial(cloud: Cloud, signed: Issuer) -> Cloud:
 
 
 def test_a_paused_rollout_stands_still_until_it_is_resumed(trial: Cloud) -> None:
-    assert trial.tell("pause", "2", reason="holiday") == "Paused v2: holiday"
+    assert trial.tell("pause", "2", reason="holiday") == "ann@example.com paused v2: holiday"
     trial.minutes(10, requests=0)
     assert trial.split() == {"1": 90, "2": 10}
     hold = trial.rollout("2").hold
@@ -95,7 +95,7 @@ def test_what_has_ended_cannot_be_told_anything(trial: Cloud) -> None:
     trial.tell("abort", "2", reason="wrong data")
     status, answer = trial.command({"command": "resume", "rollout": trial.rollout("2").id})
     assert status == 409
-    assert "has ended (rolled_back)" in answer["error"]
+    assert "has ended: " in answer["error"]
 
 
 def test_a_watch_cannot_be_promoted(trial: Cloud) -> None:

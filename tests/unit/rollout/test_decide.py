@@ -255,7 +255,7 @@ def test_the_watch_ends_when_its_time_is_over_and_nothing_speaks_against_it() ->
     early = decided(evidence(), watched(), policy(WATCH), later=-MINUTE)
     assert (early.kind, early.sentence) == (Kind.HOLD, "watching until 2026-03-02 12:00 UTC")
     found = decided(evidence(), watched(), policy(WATCH))
-    assert (found.kind, found.sentence) == (Kind.FINISH, "the watch of 1h ended without harm")
+    assert (found.kind, found.sentence) == (Kind.FINISH, "the watch of 1h passed without harm")
 
 
 def test_harm_in_the_watch_rolls_back() -> None:

@@ -661,7 +661,7 @@ def test_the_first_share_of_the_next_candidate_ends_a_watch() -> None:
     found = step(WATCHING, seen)
     assert closing(found) == (Phase.PROMOTED, False)
     assert isinstance(found, Close)
-    assert found.sentence == f"Promoted v2: its watch ended with the first share of {NEWER}"
+    assert found.sentence == "Ended the watch of v2: v9 has its first share of the traffic"
 
 
 def test_a_watch_whose_labels_were_released_before_a_crash_is_over() -> None:
