@@ -13,13 +13,17 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+from local.interruption import interrupted_once
 from local.outcomes import Outcome, judge_outcomes
 from local.screen import Screen
 from local.story import Story, StoryError
+from local.summary import show_summary, show_what_is_left
 
 RATE = 125.0
 """Compressed seconds per second: a deployment's ten minutes are five seconds."""
 REQUESTS_PER_SECOND = 130.0
+INTERRUPTED = 130
+"""The exit code that a shell gives to what Ctrl-C ended."""
 
 
 def main() -> int:
@@ -30,18 +34,31 @@ def main() -> int:
     parser.add_argument("--rps", type=float, default=REQUESTS_PER_SECOND, help="real predictions per second")
     parser.add_argument("--folder", type=Path, default=Path(".run/demo"), help="store, logs, artifacts; emptied first")
     options = parser.parse_args()
-    screen = Screen(sys.stdout)
     began = time.monotonic()
+    try:
+        with interrupted_once():
+            return _play(options, began)
+    except KeyboardInterrupt:
+        took = time.monotonic() - began
+        print(
+            f"demo: interrupted after {took:.0f} s; everything was stopped. The logs are in {options.folder / 'logs'}."
+        )
+        return INTERRUPTED
+
+
+def _play(options: argparse.Namespace, began: float) -> int:
+    print("Starting Vertex AI, Pub/Sub and the functions on this machine ...", flush=True)
+    screen = Screen(sys.stdout)
     story = Story(options.folder, options.seed, options.rate, options.rps, screen)
     try:
         story.run()
     except StoryError as exc:
-        screen.stop()
         print(f"The story stopped: {exc}\nThe logs are in {options.folder / 'logs'}.", file=sys.stderr)
     finally:
         screen.stop()
     outcomes = judge_outcomes(story.facts())
-    screen.show_end(story.facts(), outcomes, timedelta(seconds=round(time.monotonic() - began)))
+    show_summary(sys.stdout, story.facts(), outcomes, timedelta(seconds=time.monotonic() - began))
+    show_what_is_left(sys.stdout, options.folder, story.model)
     return _conclude(outcomes)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from local.story import Facts
@@ -30,6 +30,18 @@ def _shares(facts: Facts, version: str) -> list[int]:
     return [(e.traffic_after or {}).get(rollout.deployed_id, 0) for e in mine] if rollout else []
 
 
+def _walk(shares: list[int]) -> str:
+    return f"it had {', then '.join(f'{share} %' for share in shares)}" if shares else "it had no traffic"
+
+
+def _split(split: Mapping[str, int]) -> str:
+    return ", ".join(f"v{version} {share} %" for version, share in sorted(split.items())) or "nobody has traffic"
+
+
+def _aliased(has: Mapping[str, str]) -> str:
+    return ", ".join(f"{alias} v{version}" for alias, version in sorted(has.items())) or "no aliases"
+
+
 def _rollback_of(facts: Facts, version: str) -> LedgerEntry | None:
     rollout = facts.rollouts.get(version)
     return next(
@@ -54,12 +66,12 @@ def _registered_once(facts: Facts) -> Outcome:
 
 def _first_version(facts: Facts) -> Outcome:
     shares = _shares(facts, "1")
-    return Outcome("v1, the first of its model, takes all the traffic", f"shares {shares}", shares == [100])
+    return Outcome("v1, the first of its model, takes all the traffic", _walk(shares), shares == [100])
 
 
 def _good_version(facts: Facts) -> Outcome:
     shares = _shares(facts, "2")
-    return Outcome("v2 walks 10, 50, 100 % and is promoted", f"shares {shares}", shares == [10, 50, 100])
+    return Outcome("v2 walks 10, 50, 100 % and is promoted", _walk(shares), shares == [10, 50, 100])
 
 
 def _bad_version(facts: Facts) -> Outcome:
@@ -87,13 +99,13 @@ def _incident(facts: Facts) -> Outcome:
 
 
 def _heir(facts: Facts) -> Outcome:
-    return Outcome("v2 has all the traffic again", f"{facts.split}", facts.split == {"2": 100})
+    return Outcome("v2 has all the traffic again", _split(facts.split), facts.split == {"2": 100})
 
 
 def _sound_splits(facts: Facts) -> Outcome:
     unsound = [s for s in facts.splits if not s["sound"]]
     moved = len({str(s["traffic_split"]) for s in facts.splits})
-    found = f"{len(facts.splits)} snapshots, {moved} different splits, {len(unsound)} unsound"
+    found = f"{len(facts.splits)} changes of the endpoint looked at, {moved} different splits, {len(unsound)} of them unsound"
     return Outcome(
         "at every moment the split sums to 100 over models that can serve",
         found,
@@ -105,14 +117,14 @@ def _nothing_lost(facts: Facts) -> Outcome:
     sound = {v.version: sum(v.errors.values()) for v in facts.served if v.version in ("1", "2")}
     requests = sum(v.requests for v in facts.served) + facts.unanswered
     good = bool(sound) and not any(sound.values()) and not facts.unanswered
-    found = f"{requests} predictions; v1 and v2 failed {sum(sound.values())}, {facts.unanswered} reached no model"
+    found = f"of {requests} predictions, v1 and v2 failed {sum(sound.values())} and {facts.unanswered} reached no model"
     return Outcome("no prediction is lost while traffic shifts", found, good)
 
 
 def _aliases(facts: Facts) -> Outcome:
     has = {alias: v.version for v in facts.versions for alias in v.aliases}
     wanted = {"champion": "2", "default": "2", "previous": "1"}
-    return Outcome("aliases follow: champion and default are v2, nobody is candidate", f"{has}", has == wanted)
+    return Outcome("aliases follow: champion and default are v2, nobody is candidate", _aliased(has), has == wanted)
 
 
 def _told(facts: Facts) -> Outcome:
@@ -121,7 +133,8 @@ def _told(facts: Facts) -> Outcome:
     transitions = [e for e in facts.ledger if e.decision in ("advance", "promote", "roll_back")]
     untold = [e.id for e in transitions if e.id not in facts.notices]
     found = (
-        f"{len(ids)} entries, {len(facts.notices)} told by signed webhook, {twice} of them again, {len(untold)} untold"
+        f"{len(ids)} entries; {len(facts.notices)} were told by signed webhook, {twice} of them twice; "
+        f"{len(untold)} changes of traffic were not told"
     )
     return Outcome(
         "every transition is in the ledger once and told",

@@ -54,6 +54,7 @@ class Watcher(Protocol):
 
     def start(self, look: Callable[[], Look]) -> None: ...
     def chapter(self, title: str) -> None: ...
+    def stop(self) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,11 @@ class Story:
     def _target(self) -> TargetRef:
         return TargetRef(PROJECT, REGION, self._policy.targets[0].endpoint)
 
+    @property
+    def model(self) -> str:
+        """Whose versions the story is about."""
+        return self._policy.model
+
     def facts(self) -> Facts:
         """What is known of how it went."""
         return self._facts
@@ -121,12 +127,14 @@ class Story:
             self._store = store_from_env()
             self._began = clock.now()
             self._watcher.start(self._look)
-            complete = False
             try:
                 self._play()
-                complete = True
+                self._facts = self._collect(complete=True)
+            except StoryError:
+                self._facts = self._collect(complete=False)
+                raise
             finally:
-                self._facts = self._collect(complete)
+                self._watcher.stop()  # it reads the store
                 if self._traffic:
                     self._traffic.stop()
                 self._store.close()
