@@ -107,7 +107,10 @@ def weigh(proof: Proof, index: int, check: Check, *, last: bool) -> Weighed:
         return Weighed(1.0, 0.0)
     harm = [_sum_harm(proof, index, name, claims) for name, claims in harm_claims(check, frozen).items()]
     no_harm = {
-        name: _sum_no_harm(proof, index, claims) for name, claims in no_harm_claims(check, frozen, last=last).items()
+        name: _sum_no_harm(proof, index, claims)
+        for name, claims in no_harm_claims(check, frozen, last=last).items()
+        # Without a stable nothing can be shown beside one, and nothing of that kind may be waited for.
+        if proof.control or all(isinstance(claim, Own | OwnMean) for claim in claims)
     }
     return Weighed(
         math.fsum(harm) / len(harm) if harm else 1.0,

@@ -21,8 +21,9 @@ def judge_proof(spec: RolloutSpec, stage: int, proof: Proof, seen: tuple[CheckRe
     harm, culprit = harm_of_all(gating) if gating else (1.0, "")
     guilty = int(culprit) if harm >= threshold(spec.confidence.harm) else -1
     return tuple(
-        _judge(spec, result, w, harm, is_guilty=index == guilty)
-        for index, (result, w) in enumerate(zip(seen, weighed, strict=True))
+        # A margin alone asks for nothing where there is no stable: what was seen stands.
+        _judge(spec, result, w, harm, is_guilty=index == guilty) if proof.control or check.is_absolute else result
+        for index, (check, result, w) in enumerate(zip(spec.checks, seen, weighed, strict=True))
     )
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import random
 import statistics
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from local.draws import Behaviour
+from local.draws import ORDINARY, Behaviour
+from shared.policy.schema import Policy
 from shared.rollout.decide import Kind, judge
 from shared.rollout.evidence import EVIDENCE, Evidence, Proving, gather, looked_until
 from shared.rollout.observed import ArmMinute, Minute
 from shared.rollout.proof import Proof, update_proof
-from shared.rollout.record import Phase, Verdict
+from shared.rollout.record import Phase, Rollout, Verdict
 from tests.unit.rollout.trials import (
     BEGAN,
     CANDIDATE,
@@ -186,3 +188,30 @@ def test_a_first_minute_that_says_nothing_of_a_metric_fixes_nothing_of_it() -> N
     quiet = ArmMinute(10, 0)
     proof = update_proof(Proof(control=STABLE), POLICY.rollout, quiet, quiet, 10)
     assert set(proof.frozen) == {"0"}
+
+
+@pytest.mark.parametrize(
+    "check",
+    [{"metric": "error_rate", "margin": "1.5x"}, {**ERRORS, "floor": 0}, LATENCY, {**TOKENS, "margin": "1.2x"}],
+    ids=["a margin alone", "errors with a limit", "latency with a limit", "a mean with limits"],
+)
+def test_a_watch_waits_for_nothing_that_only_a_stable_could_show(check: dict[str, Any]) -> None:
+    policy = evidence_policy([check, TOKENS])
+    assert {c.verdict for c in judge(policy, *watch(policy, 20))} == {Verdict.PASS}
+
+
+def test_a_watch_still_waits_for_evidence_about_its_limits() -> None:
+    policy = evidence_policy([{"metric": "error_rate", "margin": "1.5x", "at_most": "1.05%"}])
+    (check,) = judge(policy, *watch(policy, 20))
+    assert check.verdict is Verdict.INCONCLUSIVE and "evidence of no harm" in check.sentence
+
+
+def watch(policy: Policy, minutes: int) -> tuple[Rollout, Evidence]:
+    """An ordinary version that has all the traffic, and what was gathered of it."""
+    generator = random.Random(9)
+    times = [BEGAN + timedelta(minutes=2 + k) for k in range(minutes)]
+    seen = [draw_minute(generator, at, 10, 0.9, ORDINARY, ORDINARY) for at in times]
+    alone = [Minute(minute.at, {CANDIDATE: minute.arms[CANDIDATE]}) for minute in seen]
+    proving = Proving(policy.rollout, "", 100)
+    evidence = gather(None, begin_trial().id, BEGAN, alone, CANDIDATE, policy.rollout.metrics, proving)
+    return begin_trial().moved(BEGAN, phase=Phase.WATCHING, stage=2), evidence
