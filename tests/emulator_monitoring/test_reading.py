@@ -157,6 +157,19 @@ def test_latencies_of_two_models_merge_into_one_percentile(local: Local) -> None
     assert values(series, "double_value") == [pytest.approx(505)]
 
 
+def test_a_whole_minute_of_latencies_reported_at_once_is_the_same_as_one_by_one(local: Local) -> None:
+    local.clock.forward(1)
+    measured = [3.0, 80.0, 80.5, 2000.0]
+    sink = local.monitoring.sink
+    sink.observe_all(f"{ONLINE}prediction_latencies", {"deployed_model_id": "1"}, ENDPOINT, measured)
+    for millis in measured:
+        sink.observe(f"{ONLINE}prediction_latencies", {"deployed_model_id": "2"}, ENDPOINT, millis)
+    local.clock.forward(119)
+    one, other = listed(local, LATENCIES, aggregation=aggregation("ALIGN_DELTA"))
+    assert one.points[0].value.distribution_value.count == 4
+    assert one.points[0].value == other.points[0].value
+
+
 def test_a_gauge_keeps_the_last_value_of_each_minute(local: Local) -> None:
     for replicas in (1, 2, 3):
         local.clock.forward(20)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -147,11 +147,16 @@ class SeriesStore:
 
     def observe(self, metric: str, labels: Mapping[str, str], resource: Resource, value: float) -> None:
         """Add one observation to a DELTA DISTRIBUTION metric."""
+        self.observe_all(metric, labels, resource, (value,))
+
+    def observe_all(self, metric: str, labels: Mapping[str, str], resource: Resource, values: Iterable[float]) -> None:
+        """Add many observations at once, for whoever reports a whole minute."""
         id_ = SeriesId.of(metric, labels, resource)
         with self._lock:
             point = self._collecting(id_, Kind.DELTA, ValueType.DISTRIBUTION, None)
             assert isinstance(point.value, Distribution)  # noqa: S101  one type per series, set where it is made
-            point.value.observe(value)
+            for value in values:
+                point.value.observe(value)
 
     def set(self, metric: str, labels: Mapping[str, str], resource: Resource, value: float) -> None:
         """Set a GAUGE; the last value of a minute is the one that is kept."""

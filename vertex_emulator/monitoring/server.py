@@ -11,7 +11,6 @@ import grpc
 
 from vertex_emulator.calls import Answered, Callee, Served
 from vertex_emulator.clock import Clock, now, wall_seconds
-from vertex_emulator.metrics import MetricSink
 from vertex_emulator.monitoring.alerting import AlertPolicyService
 from vertex_emulator.monitoring.channels import Delivery, Publish, Undelivered
 from vertex_emulator.monitoring.descriptors import Descriptors
@@ -66,7 +65,7 @@ class Monitoring:
         self._server: grpc.Server | None = None
 
     @property
-    def sink(self) -> MetricSink:
+    def sink(self) -> SeriesStore:
         """Where those who serve predictions report what they measured."""
         return self._store
 
