@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check lint types layers format bench package clean
+.PHONY: help setup demo up test check lint types layers format bench soak package clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ format: $(READY) ## format the code
 
 bench: $(READY) ## the measurements
 	@$(BIN)/python -m bench
+
+soak: $(READY) ## 600 whole rollouts by evidence through the real functions, about 20 minutes (writes docs/soak.md)
+	@$(BIN)/python -m bench.soak --seed $(SEED)
 
 package: $(READY) ## one zip per function in build/functions
 	@$(BIN)/python -m infra.package
