@@ -7,10 +7,8 @@ addresses are printed as ``NAME=value`` lines, which a shell can read and the co
 from __future__ import annotations
 
 import argparse
-import base64
-import json
+import os
 import shlex
-import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -18,14 +16,16 @@ from datetime import timedelta
 from pathlib import Path
 
 from local.alert_policies import make_error_alert, make_webhook
+from local.announce import EXAMPLE, RUNS
 from local.cloud import PROJECT, REGION, ROOT, LocalCloud, Settings
+from local.interruption import interrupted_once
 from local.quality_reporter import QualityReporter
 from local.quality_reporter import connect as connect_metrics
 from local.scheduler import Job
-from local.story import V1, V2, V3, V4
+from local.story import V1
 from local.traffic import Traffic
-from local.training import Run, announce, training_message, write_artifact
-from shared import clock, topics
+from local.training import announce, write_artifact
+from shared import clock
 from shared.policy.loading import load_policies
 from shared.policy.schema import Policy
 from shared.rollout.observed import TargetRef
@@ -34,7 +34,6 @@ from shared.vertex.endpoints import Endpoints
 from shared.wiring import store_from_env
 
 POLICIES = ROOT / "infra" / "policies"
-EXAMPLE = "arr-coc-relevance"
 OPERATOR = "operator@example.com"
 TOKEN_SECONDS = 86_400
 """How long the operator's ID token is good for, in wall seconds."""
@@ -59,15 +58,17 @@ def main() -> int:
     """Until Ctrl-C, or SIGTERM; 0 then."""
     parser = argparse.ArgumentParser(prog="python -m local.up", description=__doc__)
     parser.add_argument(
-        "--rate", type=float, default=1.0, help="compressed seconds per second; 60 makes an hour a minute"
+        "--rate",
+        type=float,
+        default=float(os.environ.get("RATE", "1")),
+        help="compressed seconds per second; 60 makes an hour a minute",
     )
     parser.add_argument("--rps", type=float, default=20.0, help="real predictions per second")
     parser.add_argument("--seed", type=int, default=1, help="another run of luck")
     parser.add_argument("--folder", type=Path, default=Path(".run/up"), help="store, logs, artifacts; emptied first")
     options = parser.parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with ExitStack() as stack:
+        with interrupted_once(), ExitStack() as stack:
             _run(stack, options)
     except KeyboardInterrupt:
         _say("stopped")
@@ -87,16 +88,13 @@ def _run(stack: ExitStack, options: argparse.Namespace) -> None:
         jobs=_jobs(options.rate),
     )
     cloud = stack.enter_context(LocalCloud(settings))
-    # Called before the cloud ends: a second Ctrl-C does not leave half of its processes behind.
-    stack.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)
-    stack.callback(signal.signal, signal.SIGTERM, signal.SIG_IGN)
     store = store_from_env()
     stack.callback(store.close)
     for policy in policies:
         store.put_policy(policy, OPERATOR, clock.now())
     example = next(policy for policy in policies if policy.model == EXAMPLE)
     _prepare(cloud, example, options.seed)
-    _tell(cloud)
+    _tell(cloud, options.rate)
     announce(cloud.pubsub, PROJECT, V1, EXAMPLE)
     _stay(stack, cloud, store, example, options)
 
@@ -111,52 +109,55 @@ def _jobs(rate: float) -> tuple[Job, ...]:
 
 
 def _prepare(cloud: LocalCloud, policy: Policy, seed: int) -> None:
-    """What is there before anything happens: artifacts, an alert policy, a message per training run to be sent by hand."""
-    runs = cloud.settings.folder / "runs"
-    runs.mkdir()
-    for run in (V1, V2, V3, V4):
+    """What is there before anything happens: the artifacts of the training runs, and an alert policy."""
+    for run in RUNS.values():
         write_artifact(cloud.buckets, run, seed)
-        (runs / f"{run.id}.json").write_text(json.dumps(_push_body(run)))
-    url = f"{cloud.url('receive_alert')}?auth_token={cloud.alert_token}"
-    channel = make_webhook(cloud.vertex, PROJECT, url)
+    channel = make_webhook(cloud.vertex, PROJECT, _webhook(cloud))
     make_error_alert(cloud.vertex, PROJECT, policy.targets[0].endpoint, REGION, channel, share=0.05)
 
 
-def _push_body(run: Run) -> dict[str, object]:
-    """A training run's message as Pub/Sub pushes it."""
-    data = base64.b64encode(training_message(run, EXAMPLE)).decode()
-    return {"message": {"data": data, "messageId": f"by-hand-{run.id}"}, "subscription": "by-hand"}
+def _webhook(cloud: LocalCloud) -> str:
+    """Where Cloud Monitoring's incidents go; the token is who may send them."""
+    return f"{cloud.url('receive_alert')}?auth_token={cloud.alert_token}"
 
 
 def _environment(cloud: LocalCloud) -> dict[str, str]:
     """What the command line and other programs need to find this system, and to be somebody in it."""
     token = cloud.issuer.mint(OPERATOR, cloud.environment["COMMAND_AUDIENCE"], TOKEN_SECONDS)
     shown = {name: cloud.environment[name] for name in SHOWN}
-    return shown | {"ROLLOUTS_COMMAND_URL": cloud.url("receive_command"), "ROLLOUTS_ID_TOKEN": token}
+    return shown | {
+        "ROLLOUTS_COMMAND_URL": cloud.url("receive_command"),
+        "ROLLOUTS_ID_TOKEN": token,
+        "ALERT_URL": _webhook(cloud),
+    }
 
 
-def _tell(cloud: LocalCloud) -> None:
+def _tell(cloud: LocalCloud, rate: float) -> None:
     """The addresses, a file that a shell can read them from, and what to try."""
     shown = _environment(cloud)
     file = cloud.settings.folder / "environment"
     file.touch(mode=0o600)
-    file.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in shown.items()))
+    exports = "".join(f"export {name}={shlex.quote(value)}\n" for name, value in shown.items())
+    # Where the command line is installed: whoever reads this file need not have activated the virtual environment.
+    file.write_text(f"{exports}export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH\n")
     for name, value in shown.items():
         _say(f"{name}={value}")
-    topic = f"projects/{PROJECT}/topics/{topics.TRAINING_COMPLETED}"
+    pace = "as on the wall: a stage of 15 minutes lasts 15 minutes" if rate == 1 else f"{rate:g} times as fast"
     _say(
         f"""
-Everything runs; v1 of {EXAMPLE} is on its way. In another terminal:
+Everything runs; v1 of {EXAMPLE} is on its way. Time passes {pace} (RATE=30 make up: 30 times as fast).
+In another terminal:
 
   . {file}
   rollouts list
   rollouts get ROLLOUT
   rollouts history {EXAMPLE}
+  rollouts promote ROLLOUT          # to the next stage, without waiting
 
-Announce another training run (run-2 is good, run-3 fails and spends too many tokens, run-4 is good):
+Announce another training run (run-2 and run-4 are good, run-3 fails and spends too many tokens), or a message that is nonsense:
 
-  curl --retry 60 --retry-delay 2 --retry-all-errors -fsS -H 'Content-Type: application/json' \\
-    --data @{cloud.settings.folder}/runs/run-2.json {cloud.url("register_model")}/{topic}
+  python -m local.announce run-2
+  python -m local.announce nonsense && rollouts dead-letters
 
 The logs are in {cloud.settings.folder / "logs"}. Ctrl-C ends everything.
 """
