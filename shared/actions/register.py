@@ -223,6 +223,11 @@ def _spec(world: World, training: Training) -> UploadSpec:
 
     policy, run = training.policy, training.run
     existing = world.registry.version(training.project, training.region, policy.model, DEFAULT)
+    if existing is None and policy.model.isdigit():
+        raise PermanentError(
+            f"model {policy.model} is not in {training.project}/{training.region}, and only Vertex AI gives numbers to models; "
+            "name an existing model in the policy, or choose an id that begins with a letter"
+        )
     return UploadSpec(
         project=training.project,
         region=training.region,

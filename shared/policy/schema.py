@@ -47,10 +47,11 @@ __all__ = [
 
 ModelId = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z_][a-z0-9_-]{0,62}$"),
-    described("1 to 63 of a-z, 0-9, _ and -, the first a letter or _"),
+    StringConstraints(pattern=r"^([a-z_][a-z0-9_-]{0,62}|[0-9]{1,20})$"),
+    described("1 to 63 of a-z, 0-9, _ and -, the first a letter or _; or, in quotes, the number of a model"),
 ]
-"""UploadModelRequest.model_id: at most 63 of ``[a-z0-9_-]``, the first neither a digit nor a hyphen."""
+"""UploadModelRequest.model_id: at most 63 of ``[a-z0-9_-]``, the first neither a digit nor a hyphen; or the number that Vertex AI gave a
+model uploaded without one."""
 EndpointId = Annotated[
     str,
     StringConstraints(pattern=r"^([a-z][a-z0-9-]{0,61}[a-z0-9]|[0-9]{1,20})$"),

@@ -60,6 +60,32 @@ def test_an_endpoint_with_one_model_gets_labels_and_nothing_else_is_touched(clou
     assert cloud.ledger("1")[-1].actor == "ann@example.com"
 
 
+def test_a_model_whose_id_is_a_number_of_vertex_ai_is_adopted_and_gets_its_next_version(
+    cloud: Cloud, signed: Issuer
+) -> None:
+    version = {"display_name": "churn", "container_spec": {"image_uri": "sim/churn:1"}}
+    made = cloud.models.upload_model({"parent": PARENT, "model": version})
+    cloud.advance(seconds=61)
+    model = str(made.result(timeout=5).model).rpartition("/")[2]
+    assert model.isdigit()
+    cloud.endpoints.create_endpoint({"parent": PARENT, "endpoint": {"display_name": "old"}, "endpoint_id": "old-1"})
+    cloud.advance(seconds=61)
+    put(cloud, "old-1", f"{model}@1", {"0": 100})
+    under(cloud, "old-1", model=model)
+    status, answer = cloud.command({"command": "adopt", "model": model})
+    assert (status, len(answer["sentences"])) == (200, 1)
+    cloud.register("run-2", model=model)
+    cloud.settle()
+    assert cloud.rollout("2", model).phase is Phase.DEPLOYING
+
+
+def test_the_number_of_a_model_that_does_not_exist_is_refused_with_what_to_do(cloud: Cloud) -> None:
+    cloud.apply(policy(model="1234567890"))
+    assert cloud.wake("register_model", cloud.train("run-1", model="1234567890")) == 200
+    (kept,) = cloud.dead_letters()
+    assert "choose an id that begins with a letter" in kept.attributes["reason"]
+
+
 def test_a_rollout_on_an_adopted_endpoint_works_and_can_be_rolled_back(cloud: Cloud, signed: Issuer) -> None:
     endpoint = live(cloud)
     under(cloud, endpoint)

@@ -54,7 +54,7 @@ REFUSED: list[tuple[str, Any, str]] = [
         "training",
         {"colour": SECRET},
         'training-completed: expected a PipelineJob log entry (logName, jsonPayload) or "schema": "training-completed/v1";'
-        " found an object with colour",
+        " found an object with the keys colour",
     ),
     (
         "training",
@@ -136,7 +136,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     (
         "alert",
         {"incident": [SECRET]},
-        'alert: expected Cloud Monitoring\'s "incident" or "schema": "alert/v1"; found an object with incident',
+        'alert: expected Cloud Monitoring\'s "incident" or "schema": "alert/v1"; found an object with the keys incident',
     ),
     ("schedule", {"schema": "tick/v1"}, "tick/v1: job: is missing"),
     (
