@@ -112,7 +112,7 @@ def test_an_incident_at_the_webhook_is_published_in_our_own_form(deployed: Deplo
 ENDPOINTS, REGISTRY = "aiplatform_v1.endpoint_service", "aiplatform_v1.model_service"
 JOBS = {"aiplatform_v1.job_service", "aiplatform_v1.pipeline_service"}
 MONITORING = "monitoring_v3.metric_service"
-PUBSUB = {f"pubsub_v1.{service}" for service in ("publisher", "subscriber", "schema_service")}
+PUBSUB = {"pubsub_v1.publisher"}
 """Pub/Sub's package has three small services, and loads them together."""
 CLIENTS = {
     "advance_rollout": {ENDPOINTS},
