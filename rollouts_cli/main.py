@@ -20,23 +20,58 @@ app = typer.Typer(
     name="rollouts",
     help="Deliver models on Vertex AI: policies in, rollouts watched.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # plain help: a flag is shown as a flag, and it can be read at any width
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command(epilog="Example: rollouts validate infra/policies")(validate)
-app.command(epilog="Example: rollouts apply infra/policies --author me@example.com")(apply)
-app.command(epilog="Example: rollouts plan infra/policies/churn-tabular.yaml --rps 10 --error-rate 1%")(plan)
-app.command(epilog="Example: rollouts judge docs/judge/canary.csv --margin 1.5x")(judge)
-app.command(epilog="Example: rollouts schema > policy.schema.json")(schema)
-app.command("list", epilog="Example: rollouts list --model churn --all")(list_rollouts)
-app.command(epilog="Example: rollouts get churn-v4-0a1b2c")(get)
-app.command(epilog="Example: rollouts history churn --last 20")(history)
-app.command(epilog='Example: rollouts pause churn-v4-0a1b2c --reason "load test until 14:00"')(pause)
-app.command(epilog="Example: rollouts resume churn-v4-0a1b2c")(resume)
-app.command(epilog='Example: rollouts abort churn-v4-0a1b2c --reason "wrong labels in training"')(abort)
-app.command(epilog='Example: rollouts promote churn-v4-0a1b2c --reason "fix is urgent"')(promote)
-app.command(epilog="Example: rollouts adopt churn")(adopt)
-app.command("dead-letters", epilog="Example: rollouts dead-letters --redrive 1234567890")(dead_letters)
+app.command(
+    epilog="Example: rollouts validate infra/policies", short_help="Say everything that is wrong with policies."
+)(validate)
+app.command(
+    epilog="Example: rollouts apply infra/policies --author me@example.com",
+    short_help="Put policies into force, a version per change.",
+)(apply)
+app.command(
+    epilog="Example: rollouts plan infra/policies/churn-tabular.yaml --rps 10 --error-rate 1%",
+    short_help="Say how long each stage will take at this traffic.",
+)(plan)
+app.command(
+    epilog="Example: rollouts judge docs/judge/canary.csv --margin 1.5x",
+    short_help="Judge counts recorded elsewhere, as a rollout would.",
+)(judge)
+app.command(epilog="Example: rollouts schema > policy.schema.json", short_help="Print the JSON Schema of a policy.")(
+    schema
+)
+app.command("list", epilog="Example: rollouts list --model churn --all", short_help="List the open rollouts, or all.")(
+    list_rollouts
+)
+app.command(
+    epilog="Example: rollouts get churn-v4-0a1b2c", short_help="Show one rollout: its checks, and what comes next."
+)(get)
+app.command(
+    epilog="Example: rollouts history churn --last 20", short_help="Show the ledger: every decision and its reason."
+)(history)
+app.command(
+    epilog='Example: rollouts pause churn-v4-0a1b2c --reason "load test until 14:00"',
+    short_help="Let a rollout stay where it is until it is resumed.",
+)(pause)
+app.command(epilog="Example: rollouts resume churn-v4-0a1b2c", short_help="Let a paused rollout go on.")(resume)
+app.command(
+    epilog='Example: rollouts abort churn-v4-0a1b2c --reason "wrong labels in training"',
+    short_help="End a rollout: its traffic goes back at once.",
+)(abort)
+app.command(
+    epilog='Example: rollouts promote churn-v4-0a1b2c --reason "fix is urgent"',
+    short_help="Take a canary to its next stage without waiting.",
+)(promote)
+app.command(epilog="Example: rollouts adopt churn", short_help="Bring endpoints that lived before under a policy.")(
+    adopt
+)
+app.command(
+    "dead-letters",
+    epilog="Example: rollouts dead-letters --redrive 1234567890",
+    short_help="Show the messages that no function could take.",
+)(dead_letters)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from rollouts_cli.standing import VERDICT_ICONS, age, rollout_json, standing
 from shared import clock
 from shared.policy.schema import Policy
 from shared.rollout.decide import Decision, decide
+from shared.rollout.evidence import Evidence
 from shared.rollout.record import CheckResult, LedgerEntry, Phase, Rollout
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def _look(store: Store, rollout: Rollout, now: datetime) -> _Seen:
         evidence = store.evidence([rollout.id]).of(rollout.id)
         # Without the hold, which would hide what the evidence asks for, and whether resuming helps.
         decision = decide(policy, replace(rollout, hold=None), evidence, now)
-        until = evidence.judged_until if evidence and evidence.stage_since == rollout.stage_since else None
+        until = _judged_until(rollout, evidence)
     busy = store.busy(rollout.target) if rollout.phase is Phase.QUEUED else ""
     return _Seen(
         rollout=rollout,
@@ -87,6 +88,14 @@ def _look(store: Store, rollout: Rollout, now: datetime) -> _Seen:
         names=version_names(store, rollout.model),
         following=next_step(rollout, policy, decision, busy, now),
     )
+
+
+def _judged_until(rollout: Rollout, evidence: Evidence | None) -> datetime | None:
+    """None while all that was judged is from before this stage: metrics are judged some minutes late."""
+    if evidence is None or rollout.stage_since is None or evidence.stage_since != rollout.stage_since:
+        return None
+    until = evidence.judged_until
+    return until if until and until > rollout.stage_since else None
 
 
 def _checks(decision: Decision | None, until: datetime | None, entries: Sequence[LedgerEntry]) -> _Checks:
