@@ -1,0 +1,122 @@
+"""Starting long-running operations: the intent into the record, the call, and its name into the record.
+
+Between any two of these a crash only delays: the next look finds the intent and either its effect or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from shared import log
+from shared.actions.policies import target_of
+from shared.actions.record import Slot
+from shared.actions.turn import Turn
+from shared.errors import AlreadyExistsError, BusyError, NotFoundError, PermanentError, RefusedError
+from shared.policy.schema import Target
+from shared.rollout import steps
+from shared.rollout.labels import MODEL
+from shared.rollout.names import label_value
+from shared.rollout.record import Hold, Operation, Phase, Rollout
+from shared.store.store import StoredRollout
+
+
+def create_endpoint(turn: Turn, step: steps.CreateEndpoint) -> StoredRollout:
+    ref, world = turn.rollout.target, turn.world
+    target = _target(turn)
+    op = Operation("create_endpoint", ref.endpoint, world.now(), detail=step.sentence)
+    turn = _intend(turn, turn.rollout, op)
+    labels = {MODEL: label_value(turn.rollout.model)}
+    return _start(turn, op, lambda: world.endpoints.create(ref, target, labels))
+
+
+def deploy(turn: Turn, step: steps.Deploy) -> StoredRollout:
+    """The trial begins here: it takes its place on the endpoint with the intent."""
+    from shared.vertex.endpoints import DeploySpec
+
+    world, policy, rollout = turn.world, turn.situation.policy, turn.rollout
+    target, now = _target(turn), world.now()
+    op = Operation("deploy", step.deployed_id, now, detail=step.sentence)
+    after = rollout.moved(
+        now,
+        phase=Phase.DEPLOYING,
+        operation=op,
+        deployed_id=step.deployed_id,
+        stable_id=step.stable_id,
+        stable_version=step.stable_version,
+        not_before=None,
+        aliases_due=True,
+    )
+    slot: Slot | None = "take" if rollout.phase is Phase.QUEUED else None
+    turn = turn.after(turn.record(after, turn.telling("start", step.sentence), slot))
+    spec = DeploySpec(
+        deployed_id=step.deployed_id,
+        project=rollout.target.project,
+        region=rollout.target.region,
+        model=rollout.model,
+        version=rollout.version,
+        display_name=f"{rollout.model}-v{rollout.version}",
+        machine=policy.machine,
+        service_account=target.service_account,
+        access_logging=target.access_logging,
+        min_replicas=policy.machine.replicas.min,
+    )
+    return _start(turn, op, lambda: world.endpoints.deploy(rollout.target, spec))
+
+
+def set_replicas(turn: Turn, step: steps.SetReplicas) -> StoredRollout:
+    change, rollout, world = step.change, turn.rollout, turn.world
+    op = Operation("set_replicas", change.deployed_id, world.now(), detail=step.sentence)
+    pinned = {change.deployed_id: change.before} | rollout.pinned
+    turn = _intend(turn, replace(rollout, pinned=pinned), op)
+    return _start(
+        turn,
+        op,
+        lambda: world.endpoints.set_replicas(rollout.target, change.deployed_id, change.minimum, change.maximum),
+    )
+
+
+def retry(turn: Turn, step: steps.Retry) -> StoredRollout:
+    attempt = turn.rollout.attempt + 1
+    after = turn.rollout.moved(turn.world.now(), operation=None, attempt=attempt, not_before=step.not_before)
+    return turn.record(after, turn.telling("operate", step.sentence, "warning"))
+
+
+def _target(turn: Turn) -> Target:
+    target = target_of(turn.world, turn.situation.policy, turn.rollout.target)
+    if target is None:
+        raise PermanentError(f"the policy of {turn.rollout.model} does not name endpoint {turn.rollout.target}")
+    return target
+
+
+def _intend(turn: Turn, rollout: Rollout, op: Operation) -> Turn:
+    telling = turn.telling("operate", op.detail, notice=False)
+    return turn.after(turn.record(rollout.moved(turn.world.now(), operation=op), telling))
+
+
+def _start(turn: Turn, op: Operation, call: Callable[[], str]) -> StoredRollout:
+    """The call, and its name into the record. What is known not to have happened is not waited out."""
+    store, rollout, now = turn.world.store, turn.rollout, turn.world.now()
+    try:
+        name = call()
+    except AlreadyExistsError as exc:
+        # Somebody, most likely an earlier attempt of ours whose answer was lost, has made it: it shows itself.
+        log.info(f"{rollout.id}: there already: {exc}")
+        return turn.stored
+    except BusyError as exc:
+        store.transition(turn.stored, rollout.moved(now, operation=None, not_before=now + steps.BUSY_BACK_OFF))
+        raise BusyError(f"{op.detail} was put off: {exc}") from exc
+    except (RefusedError, NotFoundError) as exc:
+        return _refused(turn, op, exc)
+    return store.transition(turn.stored, replace(rollout, operation=replace(op, name=name)))
+
+
+def _refused(turn: Turn, op: Operation, exc: PermanentError) -> StoredRollout:
+    """Vertex AI said no, and why: nothing was made."""
+    rollout, now = turn.rollout, turn.world.now()
+    if op.kind == "set_replicas":
+        telling = turn.telling("pause", f"Paused v{rollout.version}: {op.detail} was refused: {exc}", "warning")
+        hold = Hold(f"{op.detail} was refused", "Vertex AI", now)
+        return turn.record(rollout.moved(now, operation=None, hold=hold), telling)
+    telling = turn.telling("fail", f"Failed v{rollout.version}: Vertex AI refused: {exc}", "error")
+    return turn.record(rollout.moved(now, operation=None, phase=Phase.FAILED, aliases_due=True), telling, "free")
