@@ -161,7 +161,9 @@ def show(value: object) -> str:
 def show_keys(value: Mapping[str, Any]) -> str:
     """The first keys of an object that is not what was expected: enough to recognise its kind."""
     keys = [_printable(str(key)) for key in list(value)[:6]]
-    return f"an object with the keys {', '.join(keys)}{', ...' if len(value) > 6 else ''}" if keys else "an empty object"
+    return (
+        f"an object with the keys {', '.join(keys)}{', ...' if len(value) > 6 else ''}" if keys else "an empty object"
+    )
 
 
 def last_segment(name: str) -> str:
