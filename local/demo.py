@@ -41,7 +41,7 @@ def main() -> int:
     except KeyboardInterrupt:
         took = time.monotonic() - began
         print(
-            f"demo: interrupted after {took:.0f} s; everything was stopped. The logs are in {options.folder / 'logs'}."
+            f"\ndemo: interrupted after {took:.0f} s; everything was stopped. The logs are in {options.folder / 'logs'}."
         )
         return INTERRUPTED
 
