@@ -107,6 +107,12 @@ class BatchPredictions:
             if run.thread is not None:
                 run.thread.join()
 
+    def clear(self) -> None:
+        """Give up what is still at work, and be ready for other jobs."""
+        self.stop()
+        self._runs.clear()
+        self._stopping.clear()
+
     def _work(self, run: _Run, job: Message, version: Message, display_name: str) -> None:
         try:
             self._predict_all(run, job, version, display_name)

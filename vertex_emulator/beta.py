@@ -22,22 +22,23 @@ class BetaOperations:
     """Remembers which operations were started through v1beta1: whoever polls one expects that version's types."""
 
     def __init__(self) -> None:
-        self._names: set[str] = set()
+        self.names: set[str] = set()
+        """The operations that were started through v1beta1."""
 
     def started(self, answered: Answered) -> Sequence[bytes]:
         """Return the answer of a v1beta1 method; an operation is remembered."""
         if answered.kind is not operations_pb2.Operation:
             return answered.parts
         operation = answered.messages()[0]
-        self._names.add(operation.name)
+        self.names.add(operation.name)
         return [_translated(operation)]
 
     def polled(self, method: str, answered: Answered) -> Sequence[bytes]:
         """Return the answer of a method of Operations."""
-        if method not in _POLLED or not self._names:
+        if method not in _POLLED or not self.names:
             return answered.parts
         operation = answered.messages()[0]
-        return [_translated(operation)] if operation.name in self._names else answered.parts
+        return [_translated(operation)] if operation.name in self.names else answered.parts
 
 
 def _translated(operation: Any) -> bytes:

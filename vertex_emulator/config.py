@@ -9,6 +9,10 @@ from pathlib import Path
 
 import grpc
 
+AT_START, AT_COMPLETION = "at start", "at completion"
+IGNORED, ACCEPTED = "IGNORED", "ACCEPTED"
+"""What the JSON configuration says in the place of a status code, where nothing is refused."""
+
 
 @dataclass(frozen=True)
 class Durations:
@@ -70,10 +74,15 @@ class Config:
     """Wall seconds within which a model server must answer."""
     machine_types: Sequence[str] = ()
     """Machine types that are accepted beyond the built-in list."""
-    etag_mismatch: grpc.StatusCode = grpc.StatusCode.ABORTED
-    """Not documented for endpoints; ABORTED is what other Vertex AI resources answer."""
-    duplicate_deployed_model: grpc.StatusCode = grpc.StatusCode.ALREADY_EXISTS
-    """Not documented: the answer to a deployed model's id that is taken. INVALID_ARGUMENT is as plausible."""
+    etag_mismatch: grpc.StatusCode | None = grpc.StatusCode.ABORTED
+    """Not documented for endpoints; ABORTED is what other Vertex AI resources answer. ``None``: etags are ignored."""
+    duplicate_deployed_model: grpc.StatusCode | None = grpc.StatusCode.ALREADY_EXISTS
+    """Not documented: the answer to a deployed model's id that is taken. INVALID_ARGUMENT is as plausible.
+
+    ``None``: it is accepted, and the new deployment takes the place, and the traffic, of the one that had the id.
+    """
+    duplicate_found: str = AT_START
+    """When such an id is refused: by the call, or by the operation's end (then another deployment under way is no obstacle)."""
     dedicated_dns: str = "{endpoint}.{region}-{number}.prediction.vertexai.goog"
     """The name of a dedicated endpoint; "{address}" gives the emulator's own, so that callers
     who use it arrive here; "{rest}" the REST front end's, which is where the high-level SDK sends such predictions."""
@@ -92,9 +101,11 @@ def config_from(document: Mapping[str, object], where: str = "config") -> Config
     if unknown := sorted(set(document) - known):
         raise ValueError(f"{where}: unknown key {unknown[0]!r}; known are {', '.join(sorted(known))}")
     values: dict[str, object] = dict(document)
-    for name in ("etag_mismatch", "duplicate_deployed_model"):
+    for name, lenient in (("etag_mismatch", IGNORED), ("duplicate_deployed_model", ACCEPTED)):
         if name in values:
-            values[name] = grpc.StatusCode[str(values[name])]
+            values[name] = _code(values[name], lenient, f"{where}: {name}")
+    if values.get("duplicate_found", AT_START) not in (AT_START, AT_COMPLETION):
+        raise ValueError(f"{where}: duplicate_found must be {AT_START!r} or {AT_COMPLETION!r}")
     for name, kind in (("durations", Durations), ("quotas", Quotas)):
         if name in values:
             part = values[name]
@@ -104,3 +115,12 @@ def config_from(document: Mapping[str, object], where: str = "config") -> Config
     if values.get("buckets"):
         values["buckets"] = Path(str(values["buckets"]))
     return Config(**values)  # type: ignore[arg-type]  # the keys are checked above, the values are the user's
+
+
+def _code(value: object, lenient: str, where: str) -> grpc.StatusCode | None:
+    """Return the status of a name; ``None`` for the word that means that nothing is refused."""
+    if value == lenient:
+        return None
+    if str(value) not in grpc.StatusCode.__members__:
+        raise ValueError(f"{where}: {value!r} is neither a status code, e.g. ABORTED, nor {lenient}")
+    return grpc.StatusCode[str(value)]

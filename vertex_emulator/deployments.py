@@ -5,19 +5,21 @@ A deployed model is visible only once its operation is done, and a failed deploy
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.cloud.aiplatform_v1.types import DeploymentStage
 
+from vertex_emulator.config import AT_START
 from vertex_emulator.errors import ApiError, invalid, missing, precondition
 from vertex_emulator.fleet import Deployment
 from vertex_emulator.load import LoadMeter
 from vertex_emulator.machines import read_machines
 from vertex_emulator.messages import Message, copy_of, raw, replace_field, timestamp
 from vertex_emulator.names import check_deployed_model_id, location_of
-from vertex_emulator.operations import Work
+from vertex_emulator.operations import Decided, Work
 from vertex_emulator.replicas import ReplicaSet
 from vertex_emulator.splits import BEING_DEPLOYED, check_split
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from vertex_emulator.operations import Operations
     from vertex_emulator.pools import Pool, Pools
     from vertex_emulator.registry import Registry
+    from vertex_emulator.serving.contract import ModelServer
     from vertex_emulator.serving.launcher import Launcher
     from vertex_emulator.state import State
 
@@ -45,6 +48,16 @@ _MUTABLE = {
     ),
     "automatic_resources": frozenset({"min_replica_count", "max_replica_count"}),
 }
+
+
+@dataclass(eq=False)
+class _Pending:
+    """A deployment under way."""
+
+    endpoint: str
+    id: str
+    replicas: int
+    """What it counts against the quota."""
 
 
 class Deployments:
@@ -67,9 +80,11 @@ class Deployments:
         self._fleet = fleet
         self._launcher = launcher
         self._pools = pools
-        self._deploying: dict[tuple[str, str], int] = {}
-        """(endpoint, id) of the deployments under way, with the replicas they count against the quota."""
+        self._pending: list[_Pending] = []
         self._mutating: set[tuple[str, str]] = set()
+        operations.make("DeployModel", self._deploying)
+        operations.make("UndeployModel", self._undeploying)
+        operations.make("MutateDeployedModel", self._changing)
 
     def DeployModel(self, request: Any) -> Any:
         """Begin to deploy a model; a split in the request takes effect at the end, an empty one leaves traffic alone."""
@@ -81,36 +96,33 @@ class Deployments:
         pool = self._pool(endpoint, deployed) if is_shared else None
         machines = pool.machines if pool else read_machines(deployed, self._state.config.machine_types)
         deployed.id = self._new_deployed_id(endpoint, deployed.id)
-        key = (endpoint.name, deployed.id)
         self._check_split_of(endpoint, deployed.id, request.traffic_split)
-        additional = 0 if pool else machines.max_replicas
-        self._check_quota(endpoint, additional)
+        self._check_quota(endpoint, 0 if pool else machines.max_replicas)
         deployed.model = f"{model.name}@{number}"
         deployed.model_version_id = str(number)
         deployed.display_name = deployed.display_name or model.display_name
-        server = self._launcher.launch(version, endpoint.name, deployed.id)
+        return self._operations.begin(
+            "DeployModel",
+            endpoint.name,
+            request,
+            raw("DeployModelOperationMetadata")(),
+            self._state.config.durations.deploy,
+            {"deployed_model": deployed, "version": copy_of(version)},
+        )
+
+    def _deploying(self, name: str, request: Message, decided: Decided) -> Work:
+        deployed: Message = decided["deployed_model"]
+        deployment = self._deployment(name, deployed, decided["version"])
+        is_shared = bool(deployed.shared_resources)
+        pending = _Pending(name, deployed.id, 0 if is_shared else deployment.machines.max_replicas)
 
         def finish(now: datetime) -> Message:
+            endpoint = self._endpoints.find(name)
             self._check_split_of(endpoint, deployed.id, request.traffic_split)
-            if endpoint.name not in self._state.endpoints:
-                missing(f"The Endpoint {endpoint.name}")
-            del self._deploying[key]
-            own = ReplicaSet(machines.min_replicas, machines.max_replicas, machines.target)
-            self._fleet.add(
-                Deployment(
-                    deployed.id,
-                    endpoint.name,
-                    model.name,
-                    str(number),
-                    deployed.display_name,
-                    endpoint.display_name,
-                    machines,
-                    server,
-                    pool.replicas if pool else own,
-                    pool.meter if pool else LoadMeter(),
-                    can_explain=_can_explain(deployed, version),
-                )
-            )
+            self._make_room(endpoint, deployed.id)
+            self._pending.remove(pending)
+            deployment.endpoint_display_name = endpoint.display_name
+            self._fleet.add(deployment)
             deployed.create_time.CopyFrom(timestamp(now))
             endpoint.deployed_models.append(deployed)
             if request.traffic_split:
@@ -121,18 +133,56 @@ class Deployments:
             return raw("DeployModelResponse")(deployed_model=deployed)
 
         def abandon() -> None:
-            self._deploying.pop(key, None)
-            self._launcher.discard(server)
+            if pending in self._pending:
+                self._pending.remove(pending)
+            self._launcher.discard(deployment.server)
 
-        self._deploying[key] = additional
-        return self._operations.begin(
-            "DeployModel",
-            endpoint.name,
-            request,
-            raw("DeployModelOperationMetadata")(),
-            self._state.config.durations.deploy,
-            Work(finish, server.is_ready, abandon, _describe_stage),
+        self._pending.append(pending)
+        return Work(finish, deployment.server.is_ready, abandon, _describe_stage)
+
+    def start_again(self, endpoint: Message) -> list[ModelServer]:
+        """Start the servers of an endpoint that was loaded; they may need a while to be ready."""
+        started = []
+        for deployed in endpoint.deployed_models:
+            model, number = self._registry.find(deployed.model)
+            deployment = self._deployment(endpoint.name, deployed, model.versions[number])
+            self._fleet.add(deployment)
+            started.append(deployment.server)
+        return started
+
+    def _deployment(self, endpoint: str, deployed: Message, version: Message) -> Deployment:
+        """Start a server for a deployed model, on machines of its own or on its pool's."""
+        pool = self._pools.find(deployed.shared_resources) if deployed.shared_resources else None
+        machines = pool.machines if pool else read_machines(deployed, self._state.config.machine_types)
+        own = ReplicaSet(machines.min_replicas, machines.max_replicas, machines.target)
+        model, _, number = deployed.model.partition("@")
+        return Deployment(
+            deployed.id,
+            endpoint,
+            model,
+            number,
+            deployed.display_name,
+            "",
+            machines,
+            self._launcher.launch(version, endpoint, deployed.id),
+            pool.replicas if pool else own,
+            pool.meter if pool else LoadMeter(),
+            can_explain=_can_explain(deployed, version),
         )
+
+    def _make_room(self, endpoint: Message, deployed_id: str) -> None:
+        """Refuse a deployment whose id is taken by now, or let it take the other's place, as the configuration says."""
+        for position, entry in enumerate(endpoint.deployed_models):
+            if entry.id == deployed_id:
+                self._refuse_duplicate(endpoint.name, deployed_id)
+                del endpoint.deployed_models[position]
+                self._launcher.discard(self._fleet.remove(endpoint.name, deployed_id).server)
+                return
+
+    def _refuse_duplicate(self, endpoint: str, deployed_id: str) -> None:
+        code = self._state.config.duplicate_deployed_model
+        if code is not None:
+            raise ApiError(code, f"The DeployedModel ID {deployed_id} already exists on {endpoint}.")
 
     def UndeployModel(self, request: Any) -> Any:
         """Begin to undeploy a model without traffic; it stays visible until the operation is done."""
@@ -144,8 +194,20 @@ class Deployments:
         is_last = len(endpoint.deployed_models) == 1
         self._unassign(endpoint, deployed.id, dict(request.traffic_split), is_last=is_last)
 
+        return self._operations.begin(
+            "UndeployModel",
+            endpoint.name,
+            request,
+            raw("UndeployModelOperationMetadata")(),
+            self._state.config.durations.undeploy,
+        )
+
+    def _undeploying(self, name: str, request: Message, _: Decided) -> Work:
+        key = (name, request.deployed_model_id)
+
         def finish(now: datetime) -> Message:
             self._endpoints.undeploying.discard(key)
+            endpoint = self._endpoints.find(name)
             position = [entry.id for entry in endpoint.deployed_models].index(key[1])
             del endpoint.deployed_models[position]
             endpoint.traffic_split.pop(key[1], None)
@@ -155,14 +217,7 @@ class Deployments:
             return raw("UndeployModelResponse")()
 
         self._endpoints.undeploying.add(key)
-        return self._operations.begin(
-            "UndeployModel",
-            endpoint.name,
-            request,
-            raw("UndeployModelOperationMetadata")(),
-            self._state.config.durations.undeploy,
-            Work(finish, abandon=lambda: self._endpoints.undeploying.discard(key)),
-        )
+        return Work(finish, abandon=lambda: self._endpoints.undeploying.discard(key))
 
     def MutateDeployedModel(self, request: Any) -> Any:
         """Begin to change a deployed model's replica limits or autoscaling; one such change at a time."""
@@ -178,24 +233,33 @@ class Deployments:
         deployment = self._fleet.get(*key)
         self._check_quota(endpoint, machines.max_replicas - deployment.replicas.maximum)
 
-        def finish(now: datetime) -> Message:
-            self._mutating.discard(key)
-            current = self._deployed(endpoint, key[1])
-            current.CopyFrom(wanted)
-            deployment.machines = machines
-            deployment.replicas.set_limits(machines.min_replicas, machines.max_replicas, machines.target, now)
-            self._endpoints.changed(endpoint, now)
-            return raw("MutateDeployedModelResponse")(deployed_model=current)
-
-        self._mutating.add(key)
         return self._operations.begin(
             "MutateDeployedModel",
             endpoint.name,
             request,
             raw("MutateDeployedModelOperationMetadata")(),
             self._state.config.durations.mutate,
-            Work(finish, abandon=lambda: self._mutating.discard(key)),
+            {"deployed_model": wanted},
         )
+
+    def _changing(self, name: str, _: Message, decided: Decided) -> Work:
+        wanted: Message = decided["deployed_model"]
+        machines = read_machines(wanted, self._state.config.machine_types)
+        key = (name, wanted.id)
+
+        def finish(now: datetime) -> Message:
+            self._mutating.discard(key)
+            endpoint = self._endpoints.find(name)
+            current = self._deployed(endpoint, key[1])
+            current.CopyFrom(wanted)
+            deployment = self._fleet.get(*key)
+            deployment.machines = machines
+            deployment.replicas.set_limits(machines.min_replicas, machines.max_replicas, machines.target, now)
+            self._endpoints.changed(endpoint, now)
+            return raw("MutateDeployedModelResponse")(deployed_model=current)
+
+        self._mutating.add(key)
+        return Work(finish, abandon=lambda: self._mutating.discard(key))
 
     def _pool(self, endpoint: Message, deployed: Message) -> Pool:
         pool = self._pools.find(deployed.shared_resources)
@@ -209,11 +273,9 @@ class Deployments:
             return self._state.new_id()
         check_deployed_model_id(chosen)
         taken = {entry.id for entry in endpoint.deployed_models}
-        if chosen in taken or (endpoint.name, chosen) in self._deploying:
-            raise ApiError(
-                self._state.config.duplicate_deployed_model,
-                f"The DeployedModel ID {chosen} already exists on {endpoint.name}.",
-            )
+        taken |= {pending.id for pending in self._pending if pending.endpoint == endpoint.name}
+        if chosen in taken and self._state.config.duplicate_found == AT_START:
+            self._refuse_duplicate(endpoint.name, chosen)
         return chosen
 
     def _check_split_of(self, endpoint: Message, deployed_id: str, split: Any) -> None:
@@ -227,7 +289,7 @@ class Deployments:
     def _check_quota(self, endpoint: Message, additional: int) -> None:
         limit = self._state.config.quotas.replicas
         location = endpoint.name.partition("/endpoints/")[0]
-        pending = sum(count for (name, _), count in self._deploying.items() if name.startswith(f"{location}/"))
+        pending = sum(entry.replicas for entry in self._pending if entry.endpoint.startswith(f"{location}/"))
         used = self._fleet.replicas_in(location) + pending
         if limit is not None and additional > 0 and used + additional > limit:
             raise ApiError(

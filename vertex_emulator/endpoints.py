@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf import empty_pb2
 
-from vertex_emulator.errors import ApiError, exists, invalid, missing, precondition
+from vertex_emulator.errors import exists, invalid, missing, precondition
 from vertex_emulator.filters import compile_filter, order, page
 from vertex_emulator.history import DeployedSnapshot, EndpointSnapshot
 from vertex_emulator.messages import Message, copy_of, moment, raw, replace_field, timestamp
 from vertex_emulator.names import check_endpoint_id, check_labels, last_segment, location_of
-from vertex_emulator.operations import Work
+from vertex_emulator.operations import Decided, Work
 from vertex_emulator.splits import check_split
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ class Endpoints:
         self._history = history
         self._request_log = request_log
         self._being_created: set[str] = set()
+        operations.make("CreateEndpoint", self._creating)
+        operations.make("UpdateEndpointLongRunning", self._updating)
+        operations.make("DeleteEndpoint", self._deleting)
         self.undeploying: set[tuple[str, str]] = set()
         """(endpoint, deployed model) of the undeployments that are under way."""
 
@@ -58,22 +61,23 @@ class Endpoints:
         name = f"{parent}/endpoints/{request.endpoint_id or self._state.new_id()}"
         if name in self._state.endpoints or name in self._being_created:
             exists(f"The Endpoint {name}")
-        wanted = copy_of(request.endpoint)
-
-        def finish(now: datetime) -> Message:
-            self._being_created.discard(name)
-            self._add(name, wanted, now)
-            return raw("Endpoint")(name=name)  # sparse: read the endpoint again before using its etag
-
-        self._being_created.add(name)
         return self._operations.begin(
             "CreateEndpoint",
             name,
             request,
             raw("CreateEndpointOperationMetadata")(),
             self._state.config.durations.create_endpoint,
-            Work(finish, abandon=lambda: self._being_created.discard(name)),
         )
+
+    def _creating(self, name: str, request: Message, _: Decided) -> Work:
+        self._being_created.add(name)
+
+        def finish(now: datetime) -> Message:
+            self._being_created.discard(name)
+            self._add(name, request.endpoint, now)
+            return raw("Endpoint")(name=name)  # sparse: read the endpoint again before using its etag
+
+        return Work(finish, abandon=lambda: self._being_created.discard(name))
 
     def GetEndpoint(self, request: Any) -> Any:
         """Return an endpoint with the deployed models whose deployment is complete."""
@@ -100,11 +104,7 @@ class Endpoints:
             invalid("update_mask is required.")
         if unknown := sorted(paths - _UPDATABLE):
             invalid(f"Field {unknown[0]!r} of an endpoint cannot be updated.")
-        if request.endpoint.etag and request.endpoint.etag != endpoint.etag:
-            raise ApiError(
-                self._state.config.etag_mismatch,
-                f"Specified Context `etag`: `{request.endpoint.etag}` does not match server `etag`: `{endpoint.etag}`",
-            )
+        self._state.check_etag(request.endpoint.etag, endpoint.etag)
         if "display_name" in paths and not request.endpoint.display_name:
             invalid("endpoint.display_name must not be empty.")
         if "labels" in paths:
@@ -123,50 +123,51 @@ class Endpoints:
         configuration too. Either is taken over where the request has it.
         """
         endpoint = self.find(request.endpoint.name)
-        wanted = copy_of(request.endpoint)
-
-        def finish(now: datetime) -> Message:
-            current = self.find(endpoint.name)
-            for field in _LONG_RUNNING:
-                if wanted.HasField(field):
-                    replace_field(current, wanted, field)
-            self.changed(current, now)
-            return self._view(current)
-
         return self._operations.begin(
             "UpdateEndpointLongRunning",
             endpoint.name,
             request,
             raw("UpdateEndpointOperationMetadata")(),
             self._state.config.durations.mutate,
-            Work(finish),
         )
+
+    def _updating(self, name: str, request: Message, _: Decided) -> Work:
+        def finish(now: datetime) -> Message:
+            current = self.find(name)
+            for field in _LONG_RUNNING:
+                if request.endpoint.HasField(field):
+                    replace_field(current, request.endpoint, field)
+            self.changed(current, now)
+            return self._view(current)
+
+        return Work(finish)
 
     def DeleteEndpoint(self, request: Any) -> Any:
         """Begin to delete an endpoint; refused while models are deployed."""
-        endpoint = self.find(request.name)
-        name = endpoint.name
-
-        def check() -> None:
-            if endpoint.deployed_models:
-                ids = ", ".join(deployed.id for deployed in endpoint.deployed_models)
-                precondition(f"{name} has deployed models ({ids}): undeploy them first.")
-
-        def finish(_: datetime) -> Message:
-            check()
-            self._state.endpoints.pop(name, None)
-            self._fleet.forget(name)
-            return empty_pb2.Empty()
-
-        check()
+        name = self.find(request.name).name
+        self._check_empty(name)
         return self._operations.begin(
             "DeleteEndpoint",
             name,
             request,
             raw("DeleteOperationMetadata")(),
             self._state.config.durations.delete,
-            Work(finish),
         )
+
+    def _deleting(self, name: str, _: Message, __: Decided) -> Work:
+        def finish(_: datetime) -> Message:
+            self._check_empty(name)
+            self._state.endpoints.pop(name, None)
+            self._fleet.forget(name)
+            return empty_pb2.Empty()
+
+        return Work(finish)
+
+    def _check_empty(self, name: str) -> None:
+        endpoint = self._state.endpoints.get(name)
+        if endpoint is not None and endpoint.deployed_models:
+            ids = ", ".join(deployed.id for deployed in endpoint.deployed_models)
+            precondition(f"{name} has deployed models ({ids}): undeploy them first.")
 
     def find(self, name: str) -> Message:
         """Return the stored endpoint of a name."""
@@ -187,6 +188,10 @@ class Endpoints:
         """Complete a change: new etag, new route, one more entry of the history if traffic or models changed."""
         endpoint.etag = self._state.new_etag()
         endpoint.update_time.CopyFrom(timestamp(now))
+        self.follow(endpoint, now)
+
+    def follow(self, endpoint: Message, now: datetime) -> None:
+        """Let predictions and logs go by an endpoint as it is now, and note it in the history."""
         self._fleet.reroute(endpoint)
         self._request_log.follow(endpoint)
         deployed = tuple(

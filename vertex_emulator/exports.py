@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vertex_emulator.errors import invalid, precondition
 from vertex_emulator.messages import Message, raw
-from vertex_emulator.operations import Work
+from vertex_emulator.operations import Decided, Work
 
 if TYPE_CHECKING:
     from vertex_emulator.operations import Operations
@@ -24,6 +24,7 @@ class Exports:
         self._state = state
         self._operations = operations
         self._registry = registry
+        operations.make("ExportModel", self._exporting)
 
     def ExportModel(self, request: Any) -> Any:
         """Begin to export the version that the name means, in one of the formats that it says it supports."""
@@ -40,24 +41,29 @@ class Exports:
             invalid("output_config.artifact_destination.output_uri_prefix must be a URI of Cloud Storage: gs://...")
         if self._state.config.buckets is None:
             precondition("An export needs the emulator's configuration key buckets: where gs:// is on this machine.")
-        source = self._path(version.artifact_uri)
-        if not source.exists():
+        if not self._path(version.artifact_uri).exists():
             precondition(f"The artifact {version.artifact_uri} does not exist.")
         at = self._state.clock().isoformat(timespec="milliseconds").replace("+00:00", "Z")
         target = f"{prefix.rstrip('/')}/model-export-{model.display_name}-{at}"
         metadata = raw("ExportModelOperationMetadata")()
         metadata.output_info.artifact_output_uri = target
 
+        duration = self._state.config.durations.upload
+        decided = {"source": version.artifact_uri, "target": target}
+        return self._operations.begin("ExportModel", model.name, request, metadata, duration, decided)
+
+    def _exporting(self, _: str, __: Message, decided: Decided) -> Work:
+        source, target = self._path(str(decided["source"])), self._path(str(decided["target"]))
+
         def finish(_: datetime) -> Message:
             if source.is_dir():
-                shutil.copytree(source, self._path(target), dirs_exist_ok=True)
+                shutil.copytree(source, target, dirs_exist_ok=True)
             else:
-                self._path(target).mkdir(parents=True, exist_ok=True)
-                shutil.copy(source, self._path(target))
+                target.mkdir(parents=True, exist_ok=True)
+                shutil.copy(source, target)
             return raw("ExportModelResponse")()
 
-        duration = self._state.config.durations.upload
-        return self._operations.begin("ExportModel", model.name, request, metadata, duration, Work(finish))
+        return Work(finish)
 
     def _path(self, uri: str) -> Path:
         return (self._state.config.buckets or Path()) / uri.removeprefix("gs://")

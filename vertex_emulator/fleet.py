@@ -91,7 +91,8 @@ class Route:
 
 def make_route(split: Mapping[str, int], deployments: Mapping[str, Deployment]) -> Route:
     """Return the route of a split."""
-    chosen = [deployed_id for deployed_id, share in split.items() if share > 0]
+    # In order of id: a protobuf map has no order, and a seeded run must be the same each time.
+    chosen = sorted(deployed_id for deployed_id, share in split.items() if share > 0)
     bounds = itertools.accumulate(split[deployed_id] for deployed_id in chosen)
     return Route(tuple(bounds), tuple(deployments[deployed_id] for deployed_id in chosen))
 
@@ -119,7 +120,8 @@ class Fleet:
 
     def __init__(self, sink: MetricSink, seed: int, now: datetime) -> None:
         self._sink = sink
-        self._random = random.Random(seed)
+        self.random = random.Random(seed)
+        """Decides which model gets a request."""
         self._deployments: dict[str, dict[str, Deployment]] = {}
         self._routes: dict[str, Route] = {}
         self._evaluated = now
@@ -153,6 +155,11 @@ class Fleet:
             deployment.endpoint_display_name = endpoint.display_name
         self._routes[endpoint.name] = make_route(endpoint.traffic_split, deployments)
 
+    def clear(self) -> None:
+        """Give all deployments and routes up; the caller stops the servers."""
+        self._deployments.clear()
+        self._routes = {}
+
     def forget(self, endpoint: str) -> None:
         """Forget a deleted endpoint."""
         self._routes.pop(endpoint, None)
@@ -168,7 +175,7 @@ class Fleet:
 
     def draw(self) -> float:
         """Return the next number of the seeded sequence that decides which model gets a request."""
-        return self._random.random()
+        return self.random.random()
 
     def tick(self, now: datetime) -> None:
         """Let the autoscaler evaluate, and report gauges, as often as compressed time has made it due."""

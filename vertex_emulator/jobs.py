@@ -7,7 +7,7 @@ its states to the log; a CustomJob announces nothing, as in the cloud.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -18,9 +18,9 @@ from google.protobuf import empty_pb2
 
 from vertex_emulator.errors import ApiError, exists, invalid, missing, precondition
 from vertex_emulator.filters import compile_filter, order, page
-from vertex_emulator.messages import Message, copy_of, moment, raw, timestamp
+from vertex_emulator.messages import Document, Message, copy_of, dumped, loaded, moment, raw, timestamp
 from vertex_emulator.names import check_labels
-from vertex_emulator.operations import Work
+from vertex_emulator.operations import Decided, Work
 
 if TYPE_CHECKING:
     from vertex_emulator.filters import Fields
@@ -63,6 +63,15 @@ TRAINING_PIPELINE = Kind("TrainingPipeline", "trainingPipelines", "training_pipe
 PIPELINE_JOB = Kind("PipelineJob", "pipelineJobs", "pipeline_job", PipelineState, needs_display_name=False)
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What will become of a job."""
+
+    begins: datetime
+    ends: datetime
+    error: ApiError | None
+
+
 class Jobs:
     """One kind of job; its methods are bound to the service's names by ``methods``."""
 
@@ -75,10 +84,12 @@ class Jobs:
         on_state: Callable[[Message], None] = lambda _job: None,
         check: Callable[[Message], None] = lambda _job: None,
         is_ready: Callable[[Message], bool] = lambda _job: True,
+        on_load: Callable[[Message], None] = lambda _job: None,
     ) -> None:
         """``on_success`` runs before a job succeeds, and may raise ``ApiError``: the job fails with it.
 
-        ``check`` may refuse a job that is to be created; ``is_ready`` is asked once a job's time is over.
+        ``check`` may refuse a job that is to be created; ``is_ready`` is asked once a job's time is over; ``on_load`` hears of
+        every job that is loaded from a file.
         """
         self._kind = kind
         self._state = state
@@ -87,7 +98,10 @@ class Jobs:
         self._on_state = on_state
         self._check = check
         self._is_ready = is_ready
+        self._on_load = on_load
         self._jobs: dict[str, Message] = {}
+        self._plans: dict[str, _Plan] = {}
+        operations.make(f"Delete{kind.message}", self._deleting)
 
     def methods(self) -> dict[str, Callable[[Any], Any]]:
         """Return the handlers by method name, e.g. ``CreateCustomJob``."""
@@ -124,9 +138,17 @@ class Jobs:
         self._enter(job, PENDING, now)
         begins = now + timedelta(seconds=self._state.config.durations.job_queue)
         ends = begins + timedelta(seconds=self._state.faults.duration(method, seconds))
-        self._state.timeline.plan(begins, lambda at: self._enter(job, RUNNING, at))
-        self._state.timeline.plan(ends, lambda at: self._end(job, error, at))
+        self._plan(job, _Plan(begins, ends, error))
         return job
+
+    def _plan(self, job: Message, plan: _Plan) -> None:
+        self._plans[job.name] = plan
+        self._state.timeline.plan(plan.begins, lambda at: self._run(job, at))
+        self._state.timeline.plan(plan.ends, lambda at: self._end(job, plan.error, at))
+
+    def _run(self, job: Message, now: datetime) -> None:
+        if job.state == PENDING:
+            self._enter(job, RUNNING, now)
 
     def _list(self, request: Any) -> Any:
         parent = self._state.projects.location(request.parent)
@@ -154,18 +176,42 @@ class Jobs:
         if job.state not in _OVER:
             precondition(f"{job.name} is still running: cancel it first.")
 
-        def finish(_: datetime) -> Message:
-            self._jobs.pop(job.name, None)
-            return empty_pb2.Empty()
-
         return self._operations.begin(
             f"Delete{self._kind.message}",
             job.name,
             request,
             raw("DeleteOperationMetadata")(),
             self._state.config.durations.delete,
-            Work(finish),
         )
+
+    def _deleting(self, name: str, _: Message, __: Decided) -> Work:
+        def finish(_: datetime) -> Message:
+            self._jobs.pop(name, None)
+            return empty_pb2.Empty()
+
+        return Work(finish)
+
+    def find(self, name: str) -> Message | None:
+        """Return the job of a full name."""
+        return self._jobs.get(name)
+
+    def dump(self) -> list[Document]:
+        """Return all jobs as JSON has them."""
+        return [{"job": dumped(job), "plan": _dumped_plan(self._plans.get(name))} for name, job in self._jobs.items()]
+
+    def load(self, documents: Iterable[Document], shift: timedelta) -> None:
+        """Take over jobs that were dumped; those that were not over go on, with as much time left as they had."""
+        for document in documents:
+            job = loaded(document["job"])
+            self._jobs[job.name] = job
+            if document["plan"] is not None and job.state not in _OVER:
+                self._plan(job, _loaded_plan(document["plan"], shift))
+            self._on_load(job)
+
+    def clear(self) -> None:
+        """Forget all jobs."""
+        self._jobs.clear()
+        self._plans.clear()
 
     def _find(self, name: str) -> Message:
         stored, _ = self._state.projects.resource(name, self._kind.collection)
@@ -199,6 +245,7 @@ class Jobs:
         if state == RUNNING:
             job.start_time.CopyFrom(timestamp(now))
         elif state in _OVER:
+            self._plans.pop(job.name, None)
             job.end_time.CopyFrom(timestamp(now))
         self._on_state(job)
 
@@ -213,6 +260,22 @@ class Jobs:
             if job.HasField(field):
                 values[field] = moment(getattr(job, field))
         return values.get
+
+
+def _dumped_plan(plan: _Plan | None) -> Document | None:
+    if plan is None:
+        return None
+    error = [plan.error.code.name, plan.error.message] if plan.error else None
+    return {"begins": plan.begins.isoformat(), "ends": plan.ends.isoformat(), "error": error}
+
+
+def _loaded_plan(document: Document, shift: timedelta) -> _Plan:
+    error = document["error"]
+    return _Plan(
+        datetime.fromisoformat(document["begins"]) + shift,
+        datetime.fromisoformat(document["ends"]) + shift,
+        ApiError(grpc.StatusCode[error[0]], error[1]) if error else None,
+    )
 
 
 def pipeline_name(job: Message) -> str:

@@ -6,14 +6,20 @@ Vertex AI is called like its method plus ``Request``, so no table of methods has
 
 from __future__ import annotations
 
+import base64
 from datetime import UTC, datetime
 from typing import Any
 
 from google.cloud.aiplatform_v1 import types
+from google.longrunning import operations_pb2
 from google.protobuf import timestamp_pb2
 
 Message = Any
 """A raw protobuf message; the generated classes have no static types."""
+
+
+Document = dict[str, Any]
+"""What JSON can hold."""
 
 
 def raw(name: str) -> Any:
@@ -62,3 +68,16 @@ def replace_field(target: Message, source: Message, field: str) -> None:
             getattr(target, field).CopyFrom(value)
     else:
         setattr(target, field, value)
+
+
+def dumped(message: Message) -> Document:
+    """Return a message as JSON can hold it, without loss: its bytes, and what they are."""
+    data = message.SerializeToString(deterministic=True)
+    return {"type": message.DESCRIPTOR.full_name, "data": base64.b64encode(data).decode()}
+
+
+def loaded(document: Document) -> Message:
+    """Return the message that was dumped."""
+    name = document["type"].rpartition(".")[2]
+    kind = operations_pb2.Operation if document["type"] == "google.longrunning.Operation" else raw(name)
+    return kind.FromString(base64.b64decode(document["data"]))

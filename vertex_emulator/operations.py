@@ -1,12 +1,16 @@
-"""Long-running operations: they end when compressed time has passed their duration, and only then show their effect."""
+"""Long-running operations: they end when compressed time has passed their duration, and only then show their effect.
+
+What an operation does is made from values that can be written down (``Maker``), when it begins and when it is loaded from a file.
+"""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -15,7 +19,7 @@ from google.protobuf import empty_pb2
 
 from vertex_emulator.errors import ApiError, missing, precondition
 from vertex_emulator.filters import compile_filter, page
-from vertex_emulator.messages import Message, timestamp
+from vertex_emulator.messages import Document, Message, dumped, loaded, timestamp
 
 if TYPE_CHECKING:
     from vertex_emulator.filters import Fields
@@ -41,6 +45,12 @@ class Work:
     """Completes the metadata for a progress from 0 to 1; -1 after a failure."""
 
 
+Decided = Mapping[str, str | Message]
+"""What was decided when an operation began, beyond its request: ids that were drawn, versions that were meant."""
+Maker = Callable[[str, Message, Decided], Work]
+"""Prepares what an operation does from its resource, its request and what was decided; called again when it is loaded."""
+
+
 @dataclass
 class _Record:
     message: Any
@@ -48,6 +58,7 @@ class _Record:
     method: str
     resource: str
     request: Message
+    decided: Decided
     work: Work
     begun: datetime
     due: datetime
@@ -61,6 +72,11 @@ class Operations:
         self._state = state
         self._logs = logs
         self._records: dict[str, _Record] = {}
+        self._makers: dict[str, Maker] = {}
+
+    def make(self, method: str, maker: Maker) -> None:
+        """Say what the operations of a method do."""
+        self._makers[method] = maker
 
     def begin(
         self,
@@ -69,7 +85,7 @@ class Operations:
         request: Message,
         metadata: Message,
         duration: float,
-        work: Work,
+        decided: Decided = MappingProxyType({}),
         at: datetime | None = None,
     ) -> Any:
         """Start an operation on a resource, and return it as it stands now.
@@ -86,7 +102,8 @@ class Operations:
             method=method,
             resource=resource,
             request=request,
-            work=work,
+            decided=decided,
+            work=self._makers[method](resource, request, decided),
             begun=begun,
             due=due,
             planned_error=self._state.faults.operation_error(method),
@@ -96,6 +113,32 @@ class Operations:
         self._logs.audit(method, resource, request, operation={"id": name, "first": True})
         self._state.timeline.plan(due, lambda moment: self._end(record, moment))
         return record.message
+
+    def dump(self) -> list[Document]:
+        """Return all operations as JSON has them."""
+        for record in self._records.values():
+            self._refresh(record)
+        return [_dumped(record) for record in self._records.values()]
+
+    def load(self, documents: Iterable[Document], shift: timedelta) -> None:
+        """Take over operations that were dumped; those under way go on, with as much time left as they had."""
+        for document in documents:
+            record = _loaded(document, shift)
+            self._records[record.message.name] = record
+            if record.message.done:
+                continue
+            try:
+                record.work = self._makers[record.method](record.resource, record.request, record.decided)
+            except ApiError as error:  # what it needs was deleted after it had begun
+                record.planned_error = error
+            self._state.timeline.plan(record.due, lambda moment, record=record: self._end(record, moment))  # type: ignore[misc]
+
+    def clear(self) -> None:
+        """Forget all operations, and take back what those under way had prepared."""
+        for record in self._records.values():
+            if not record.message.done:
+                record.work.abandon()
+        self._records.clear()
 
     def GetOperation(self, request: Any) -> Any:
         """Return one operation."""
@@ -203,6 +246,43 @@ class Operations:
             record.work.describe(record.metadata, progress)
         record.message.metadata.Pack(record.metadata)
         record.message.done = True
+
+
+def _finished(_: datetime) -> Message:
+    return empty_pb2.Empty()
+
+
+def _dumped(record: _Record) -> Document:
+    decided = {key: value if isinstance(value, str) else dumped(value) for key, value in record.decided.items()}
+    error = record.planned_error
+    return {
+        "operation": dumped(record.message),
+        "metadata": dumped(record.metadata),
+        "method": record.method,
+        "resource": record.resource,
+        "request": dumped(record.request),
+        "decided": decided,
+        "begun": record.begun.isoformat(),
+        "due": record.due.isoformat(),
+        "planned_error": [error.code.name, error.message] if error else None,
+    }
+
+
+def _loaded(document: Document, shift: timedelta) -> _Record:
+    error = document["planned_error"]
+    decided = {k: value if isinstance(value, str) else loaded(value) for k, value in document["decided"].items()}
+    return _Record(
+        message=loaded(document["operation"]),
+        metadata=loaded(document["metadata"]),
+        method=document["method"],
+        resource=document["resource"],
+        request=loaded(document["request"]),
+        decided=decided,
+        work=Work(_finished),
+        begun=datetime.fromisoformat(document["begun"]) + shift,
+        due=datetime.fromisoformat(document["due"]) + shift,
+        planned_error=ApiError(grpc.StatusCode[error[0]], error[1]) if error else None,
+    )
 
 
 def _fields(message: Any) -> Fields:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf import empty_pb2
@@ -12,9 +14,9 @@ from vertex_emulator.errors import exists, invalid, missing, precondition
 from vertex_emulator.filters import page
 from vertex_emulator.load import LoadMeter
 from vertex_emulator.machines import Machines, read_machines
-from vertex_emulator.messages import Message, copy_of, raw, replace_field, timestamp
+from vertex_emulator.messages import Document, Message, copy_of, dumped, loaded, raw, replace_field, timestamp
 from vertex_emulator.names import check_pool_id
-from vertex_emulator.operations import Work
+from vertex_emulator.operations import Decided, Work
 from vertex_emulator.replicas import ReplicaSet
 
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ class Pools:
         self._operations = operations
         self._pools: dict[str, Pool] = {}
         self._being_created: set[str] = set()
+        operations.make("CreateDeploymentResourcePool", self._creating)
+        operations.make("UpdateDeploymentResourcePool", self._updating)
+        operations.make("DeleteDeploymentResourcePool", self._deleting)
 
     def CreateDeploymentResourcePool(self, request: Any) -> Any:
         """Begin to create a pool; it is invisible until the operation is done."""
@@ -51,19 +56,23 @@ class Pools:
         if name in self._pools or name in self._being_created:
             exists(f"The DeploymentResourcePool {name}")
         wanted = copy_of(request.deployment_resource_pool)
-        machines = self._machines(wanted)
+        self._machines(wanted)
+        wanted.name = name
+        return self._begin("Create", name, request, self._state.config.durations.create_endpoint, {"pool": wanted})
+
+    def _creating(self, name: str, _: Message, decided: Decided) -> Work:
+        wanted: Message = decided["pool"]
+        self._being_created.add(name)
 
         def finish(now: datetime) -> Message:
             self._being_created.discard(name)
-            wanted.name = name
             wanted.create_time.CopyFrom(timestamp(now))
+            machines = self._machines(wanted)
             replicas = ReplicaSet(machines.min_replicas, machines.max_replicas, machines.target)
             self._pools[name] = Pool(wanted, machines, replicas)
             return wanted
 
-        self._being_created.add(name)
-        work = Work(finish, abandon=lambda: self._being_created.discard(name))
-        return self._begin("Create", name, request, work, self._state.config.durations.create_endpoint)
+        return Work(finish, abandon=lambda: self._being_created.discard(name))
 
     def GetDeploymentResourcePool(self, request: Any) -> Any:
         """Return one pool."""
@@ -88,31 +97,38 @@ class Pools:
             if head != "dedicated_resources" or name not in _UPDATABLE:
                 invalid(f"Field {path!r} of a DeploymentResourcePool cannot be updated.")
             replace_field(wanted.dedicated_resources, request.deployment_resource_pool.dedicated_resources, name)
-        machines = self._machines(wanted)
+        self._machines(wanted)
+        return self._begin("Update", wanted.name, request, self._state.config.durations.mutate, {"pool": wanted})
+
+    def _updating(self, name: str, _: Message, decided: Decided) -> Work:
+        wanted: Message = decided["pool"]
 
         def finish(now: datetime) -> Message:
+            pool = self.find(name)
             pool.message.CopyFrom(wanted)
-            pool.machines = machines
+            pool.machines = machines = self._machines(pool.message)
             pool.replicas.set_limits(machines.min_replicas, machines.max_replicas, machines.target, now)
             return wanted
 
-        return self._begin("Update", wanted.name, request, Work(finish), self._state.config.durations.mutate)
+        return Work(finish)
 
     def DeleteDeploymentResourcePool(self, request: Any) -> Any:
         """Begin to delete a pool; refused while models are deployed on it."""
         name = self.find(request.name).message.name
+        self._check_unused(name)
+        return self._begin("Delete", name, request, self._state.config.durations.delete)
 
-        def check() -> None:
-            if users := self._users(name):
-                precondition(f"{name} is used by DeployedModel {users[0][1].id} of {users[0][0]}: undeploy it first.")
-
+    def _deleting(self, name: str, _: Message, __: Decided) -> Work:
         def finish(_: datetime) -> Message:
-            check()
+            self._check_unused(name)
             self._pools.pop(name, None)
             return empty_pb2.Empty()
 
-        check()
-        return self._begin("Delete", name, request, Work(finish), self._state.config.durations.delete)
+        return Work(finish)
+
+    def _check_unused(self, name: str) -> None:
+        if users := self._users(name):
+            precondition(f"{name} is used by DeployedModel {users[0][1].id} of {users[0][0]}: undeploy it first.")
 
     def QueryDeployedModels(self, request: Any) -> Any:
         """List the deployed models on a pool."""
@@ -153,6 +169,26 @@ class Pools:
             if deployed_model.shared_resources == pool
         ]
 
-    def _begin(self, verb: str, name: str, request: Any, work: Work, duration: float) -> Any:
+    def dump(self) -> list[Document]:
+        """Return all pools as JSON has them."""
+        return [{"pool": dumped(p.message), "replicas": p.replicas.dump()} for p in self._pools.values()]
+
+    def load(self, documents: Iterable[Document], shift: timedelta) -> None:
+        """Take over pools that were dumped."""
+        for document in documents:
+            message = loaded(document["pool"])
+            machines = self._machines(message)
+            replicas = ReplicaSet(machines.min_replicas, machines.max_replicas, machines.target)
+            replicas.load(document["replicas"], shift)
+            self._pools[message.name] = Pool(message, machines, replicas)
+
+    def clear(self) -> None:
+        """Forget all pools."""
+        self._pools.clear()
+
+    def _begin(
+        self, verb: str, name: str, request: Any, duration: float, decided: Decided = MappingProxyType({})
+    ) -> Any:
         kind = "DeleteOperationMetadata" if verb == "Delete" else f"{verb}DeploymentResourcePoolOperationMetadata"
-        return self._operations.begin(f"{verb}DeploymentResourcePool", name, request, raw(kind)(), duration, work)
+        method = f"{verb}DeploymentResourcePool"
+        return self._operations.begin(method, name, request, raw(kind)(), duration, decided)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from google.cloud.aiplatform_v1.types import Model
 from google.protobuf import empty_pb2
 
-from vertex_emulator.errors import ApiError, exists, invalid, missing, precondition
+from vertex_emulator.errors import exists, invalid, missing, precondition
 from vertex_emulator.filters import compile_filter, order, page
 from vertex_emulator.messages import Message, copy_of, moment, raw, replace_field, timestamp
 from vertex_emulator.names import check_aliases, check_labels, check_model_id, last_segment
-from vertex_emulator.operations import Work
+from vertex_emulator.operations import Decided, Work
 from vertex_emulator.state import RegisteredModel
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ class Registry:
         self._state = state
         self._operations = operations
         self._being_uploaded: set[str] = set()
+        self.trained: Callable[[str, Message], None] = lambda _job, _version: None
+        """Hears which version a training pipeline's model became, before that version appears."""
+        operations.make("UploadModel", self._uploading)
+        operations.make("CopyModel", self._uploading)
+        operations.make("DeleteModel", self._deleting)
+        operations.make("DeleteModelVersion", self._deleting_version)
 
     def UploadModel(self, request: Any) -> Any:
         """Begin to upload a model, or a version of one; it is invisible until the operation is done."""
@@ -46,17 +53,17 @@ class Registry:
         request: Any,
         duration: float,
         *,
-        complete: Callable[[Message], None] = lambda _: None,
-        method: str = "UploadModel",
+        source: str = "",
+        training_pipeline: str = "",
         at: datetime | None = None,
         kept_id: str = "",
     ) -> Any:
-        """Begin to upload; ``complete`` may fill in output-only fields of the new version before it appears.
+        """Begin to upload: the copy of a ``source``, what a ``training_pipeline`` made, or what a client has.
 
         ``kept_id`` is an id that the service gave once, and that the new model shall have too.
         """
         parent = self._state.projects.location(request.parent)
-        uploaded = copy_of(request.model)
+        uploaded = request.model
         if not uploaded.display_name:
             invalid("model.display_name is required.")
         check_labels(uploaded.labels)
@@ -66,24 +73,30 @@ class Registry:
             if request.parent_model
             else self._new_name(parent, request.model_id, kept_id)
         )
+        method = "CopyModel" if source else "UploadModel"
+        metadata = raw(f"{method}OperationMetadata")()
+        decided = {"source": source, "training_pipeline": training_pipeline}
+        return self._operations.begin(method, name, copy_of(request), metadata, duration, decided, at)
+
+    def _uploading(self, name: str, request: Message, decided: Decided) -> Work:
         is_new = not request.parent_model
+        if is_new:
+            self._being_uploaded.add(name)
+
+        def complete(version: Message) -> None:
+            if decided["source"]:
+                version.original_model_info.model = decided["source"]
+                version.model_source_info.copy = True
+            if decided["training_pipeline"]:
+                self.trained(str(decided["training_pipeline"]), version)
 
         def finish(now: datetime) -> Message:
             self._being_uploaded.discard(name)
-            number = self._add(name, uploaded, complete, now, is_new=is_new)
-            return raw(f"{method}Response")(model=name, model_version_id=str(number))
+            number = self._add(name, request.model, complete, now, is_new=is_new)
+            response = raw("CopyModelResponse" if decided["source"] else "UploadModelResponse")
+            return response(model=name, model_version_id=str(number))
 
-        if is_new:
-            self._being_uploaded.add(name)
-        return self._operations.begin(
-            method,
-            name,
-            request,
-            raw(f"{method}OperationMetadata")(),
-            duration,
-            Work(finish, abandon=lambda: self._being_uploaded.discard(name)),
-            at,
-        )
+        return Work(finish, abandon=lambda: self._being_uploaded.discard(name))
 
     def CopyModel(self, request: Any) -> Any:
         """Begin to copy a model's default version (or the one named) to another location of the same project."""
@@ -97,13 +110,8 @@ class Registry:
         if self._state.projects.location(request.parent).split("/")[1] != source.name.split("/")[1]:
             invalid("A model can be copied within its project only.")
 
-        def complete(version: Message) -> None:
-            version.original_model_info.model = f"{source.name}@{number}"
-            version.model_source_info.copy = True
-
-        return self.begin_upload(
-            upload, self._state.config.durations.upload, complete=complete, method="CopyModel", kept_id=kept
-        )
+        duration = self._state.config.durations.upload
+        return self.begin_upload(upload, duration, source=f"{source.name}@{number}", kept_id=kept)
 
     def GetModel(self, request: Any) -> Any:
         """Return a model's default version, or the one after ``@`` (its id or an alias)."""
@@ -147,8 +155,7 @@ class Registry:
             level = "a model" if is_model else "a model version"
             precondition(f"Field {mismatch[0]!r} does not belong to {level}, which {request.model.name!r} names.")
         version = model.versions[number]
-        if request.model.etag and request.model.etag != version.etag:
-            raise ApiError(self._state.config.etag_mismatch, _etag_message(request.model.etag, version.etag))
+        self._state.check_etag(request.model.etag, version.etag)
         if "labels" in paths:
             check_labels(request.model.labels)
         now = self._state.clock()
@@ -186,37 +193,44 @@ class Registry:
         name, _ = self._state.projects.resource(request.name, "models")
         self.find(name)
         self._refuse_deployed(name, None)
+        return self._begin_delete("DeleteModel", name, request)
 
+    def _deleting(self, name: str, _: Message, __: Decided) -> Work:
         def finish(_: datetime) -> Message:
             self._refuse_deployed(name, None)
             self.find(name)
             del self._state.models[name]
             return empty_pb2.Empty()
 
-        return self._begin_delete("DeleteModel", name, request, finish)
+        return Work(finish)
 
     def DeleteModelVersion(self, request: Any) -> Any:
         """Begin to delete one version; refused for the only version and for one that is deployed."""
         if "@" not in request.name:
             invalid(f"name {request.name!r} must contain a version, as in models/123@7.")
         model, number = self.find(request.name)
+        self._check_deletable(model.name, number)
+        return self._begin_delete("DeleteModelVersion", model.name, request, {"version": str(number)})
 
-        def check() -> None:
-            self.find(f"{model.name}@{number}")
-            self._refuse_deployed(model.name, number)
-            if len(model.versions) == 1:
-                precondition(f"{model.name}@{number} is the only version: delete the model instead.")
+    def _deleting_version(self, name: str, _: Message, decided: Decided) -> Work:
+        number = int(str(decided["version"]))
 
         def finish(_: datetime) -> Message:
-            check()
+            model = self._check_deletable(name, number)
             gone = model.versions.pop(number)
             model.evaluations = {key: entry for key, entry in model.evaluations.items() if entry[0] != number}
             if "default" in gone.version_aliases:
                 self._give(model, max(model.versions), {"default"})
             return empty_pb2.Empty()
 
-        check()
-        return self._begin_delete("DeleteModelVersion", model.name, request, finish)
+        return Work(finish)
+
+    def _check_deletable(self, name: str, number: int) -> RegisteredModel:
+        model, _ = self.find(f"{name}@{number}")
+        self._refuse_deployed(name, number)
+        if len(model.versions) == 1:
+            precondition(f"{name}@{number} is the only version: delete the model instead.")
+        return model
 
     def find(self, name: str) -> tuple[RegisteredModel, int]:
         """Return the model and version that a name means: by id, by alias, or the default version."""
@@ -305,13 +319,9 @@ class Registry:
         for endpoint, deployed_model in self._state.deployed(name, number):
             precondition(f"{name} is deployed on {endpoint} as {deployed_model.id}: undeploy it first.")
 
-    def _begin_delete(self, method: str, name: str, request: Any, finish: Callable[[datetime], Message]) -> Any:
+    def _begin_delete(self, method: str, name: str, request: Any, decided: Decided = MappingProxyType({})) -> Any:
         duration = self._state.config.durations.delete
-        return self._operations.begin(method, name, request, raw("DeleteOperationMetadata")(), duration, Work(finish))
-
-
-def _etag_message(given: str, actual: str) -> str:
-    return f"Specified Context `etag`: `{given}` does not match server `etag`: `{actual}`"
+        return self._operations.begin(method, name, request, raw("DeleteOperationMetadata")(), duration, decided)
 
 
 def _fields(view: Message) -> Fields:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 INTERVAL = timedelta(seconds=15)
 WINDOW = timedelta(minutes=5)
@@ -48,6 +50,18 @@ class ReplicaSet:
         while self._wanted[0][0] <= now - WINDOW:
             self._wanted.popleft()
         self._aim(min(max(self.minimum, *(count for _, count in self._wanted)), self.maximum), now)
+
+    def dump(self) -> dict[str, Any]:
+        """Return its memory as JSON has it."""
+        starting = [moment.isoformat() for moment in self._starting]
+        wanted = [[moment.isoformat(), count] for moment, count in self._wanted]
+        return {"ready": self._ready, "goal": self.goal, "starting": starting, "wanted": wanted}
+
+    def load(self, document: Mapping[str, Any], shift: timedelta) -> None:
+        """Take over a memory that was dumped, its moments later by ``shift``."""
+        self._ready, self.goal = document["ready"], document["goal"]
+        self._starting = [datetime.fromisoformat(moment) + shift for moment in document["starting"]]
+        self._wanted = deque((datetime.fromisoformat(moment) + shift, count) for moment, count in document["wanted"])
 
     def _aim(self, goal: int, now: datetime) -> None:
         self.goal = goal

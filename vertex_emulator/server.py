@@ -38,7 +38,7 @@ from vertex_emulator.history import EndpointSnapshot, History
 from vertex_emulator.jobs import BATCH_PREDICTION_JOB, CUSTOM_JOB, PIPELINE_JOB, TRAINING_PIPELINE, Jobs, pipeline_name
 from vertex_emulator.locations import Locations
 from vertex_emulator.logs import Logs, LogSink
-from vertex_emulator.messages import Message, raw
+from vertex_emulator.messages import Document, Message, raw
 from vertex_emulator.metrics import MetricSink, NullSink
 from vertex_emulator.operations import Operations
 from vertex_emulator.pools import Pools
@@ -48,6 +48,7 @@ from vertex_emulator.registry import Registry
 from vertex_emulator.request_log import RequestLog, RequestSink
 from vertex_emulator.serving.launcher import Launcher
 from vertex_emulator.serving.profile import ProfileBook
+from vertex_emulator.snapshots import Snapshots, check_format
 from vertex_emulator.state import State
 from vertex_emulator.tls import Certificate
 
@@ -96,6 +97,7 @@ class Emulator:
         self._request_log = RequestLog(request_sink, clock, seed)
         self._prediction = Prediction(self._state, self._fleet, sink, self._request_log)
         self._batch = BatchPredictions(self.config, self._registry, self._launcher)
+        self._beta = BetaOperations()
         quotas = QuotaMeter(self.config.quotas, clock)
         self._calls = Calls(self._collect(), self._state, quotas, self.faults, self.logs)
         self.calls = self._calls.log
@@ -165,6 +167,29 @@ class Emulator:
             self._state.settle()
             self._fleet.tick(self._clock())
 
+    def save(self) -> Document:
+        """Return everything that Vertex AI would remember, as JSON has it; metrics, logs and planned faults are not part of it."""
+        with self._state.lock:
+            self._state.settle()
+            return self._snapshots.save()
+
+    def load(self, document: Document) -> None:
+        """Put a state that was saved in the place of the present one; returns once its model servers are ready."""
+        check_format(document)
+        with self._state.lock:
+            self._clear()
+            started = self._snapshots.load(document)
+        self._snapshots.wait_for(started)
+
+    def reset(self) -> None:
+        """Forget everything: models, endpoints, jobs, operations; ids begin anew."""
+        with self._state.lock:
+            self._clear()
+
+    def _clear(self) -> None:
+        self._batch.clear()
+        self._snapshots.clear()
+
     def methods(self) -> dict[str, Served]:
         """Return all methods by full name, e.g. ``google.cloud.aiplatform.v1.ModelService/GetModel``."""
         return {
@@ -175,8 +200,7 @@ class Emulator:
 
     def handlers(self) -> list[grpc.GenericRpcHandler[Any, Any]]:
         """Return the services' handlers, to be mounted on a server of someone else."""
-        served = self.methods()
-        beta = BetaOperations()
+        served, beta = self.methods(), self._beta
         services = methods.all_services()
         tables: dict[str, dict[str, Any]] = {
             service: {name: _rpc_handler(served[f"{service}/{name}"]) for name in names}
@@ -210,20 +234,32 @@ class Emulator:
             for name in names
             if hasattr(part, name)
         }
-        handlers |= Jobs(CUSTOM_JOB, self._state, self._operations).methods()
-        batch = self._batch
-        handlers |= Jobs(
-            BATCH_PREDICTION_JOB,
-            self._state,
-            self._operations,
-            on_success=batch.complete,
-            on_state=batch.follow,
-            check=batch.check,
-            is_ready=batch.is_ready,
-        ).methods()
-        handlers |= Jobs(TRAINING_PIPELINE, self._state, self._operations, on_success=self._upload_trained).methods()
-        handlers |= Jobs(PIPELINE_JOB, self._state, self._operations, on_state=self._log_pipeline).methods()
+        kinds = self._job_kinds()
+        for jobs in kinds.values():
+            handlers |= jobs.methods()
+        self._registry.trained = functools.partial(_name_trained, kinds["TrainingPipeline"])
+        self._snapshots = Snapshots(
+            self._state, self._operations, pools, kinds, endpoints, deployments, self._fleet, self._launcher, self._beta
+        )
         return handlers
+
+    def _job_kinds(self) -> dict[str, Jobs]:
+        batch = self._batch
+        return {
+            "CustomJob": Jobs(CUSTOM_JOB, self._state, self._operations),
+            "BatchPredictionJob": Jobs(
+                BATCH_PREDICTION_JOB,
+                self._state,
+                self._operations,
+                on_success=batch.complete,
+                on_state=batch.follow,
+                check=batch.check,
+                is_ready=batch.is_ready,
+                on_load=batch.follow,
+            ),
+            "TrainingPipeline": Jobs(TRAINING_PIPELINE, self._state, self._operations, on_success=self._upload_trained),
+            "PipelineJob": Jobs(PIPELINE_JOB, self._state, self._operations, on_state=self._log_pipeline),
+        }
 
     def _upload_trained(self, job: Message, now: datetime) -> None:
         """Upload what a training pipeline made, as the service does when it succeeds."""
@@ -233,13 +269,7 @@ class Emulator:
         request = raw("UploadModelRequest")(
             parent=location, model=job.model_to_upload, parent_model=job.parent_model, model_id=job.model_id
         )
-
-        def complete(version: Message) -> None:
-            version.training_pipeline = job.name
-            job.model_to_upload.name = version.name
-            job.model_to_upload.version_id = version.version_id
-
-        self._registry.begin_upload(request, 0, complete=complete, at=now)
+        self._registry.begin_upload(request, 0, training_pipeline=job.name, at=now)
 
     def _log_pipeline(self, job: Message) -> None:
         state = PIPELINE_JOB.states(job.state).name
@@ -251,6 +281,15 @@ class Emulator:
                 self.tick()
             except Exception:
                 logger.exception("A tick failed; the next one follows")
+
+
+def _name_trained(pipelines: Jobs, name: str, version: Message) -> None:
+    """Let a training pipeline and the version that it made name each other."""
+    version.training_pipeline = name
+    job = pipelines.find(name)
+    if job is not None:
+        job.model_to_upload.name = version.name
+        job.model_to_upload.version_id = version.version_id
 
 
 def _rpc_handler(served: Served, translate: Callable[[Answered], Sequence[bytes]] | None = None) -> Any:

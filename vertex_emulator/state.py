@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from vertex_emulator.errors import ApiError
 from vertex_emulator.names import Projects
 from vertex_emulator.timeline import Timeline
 
@@ -61,7 +62,9 @@ class State:
         """Where the emulator is served; "" until it is."""
         self.rest_address = ""
         """Where it is served over REST; "" if it is not."""
-        self._random = random.Random(seed)
+        self.random = random.Random(seed)
+        """Where ids and etags come from."""
+        self.seed = seed
 
     def settle(self) -> None:
         """Let everything happen that is due by now; the lock must be held."""
@@ -69,11 +72,17 @@ class State:
 
     def new_id(self) -> str:
         """Return an id of 19 digits, as the service makes them."""
-        return str(self._random.randrange(10**18, 9 * 10**18))
+        return str(self.random.randrange(10**18, 9 * 10**18))
 
     def new_etag(self) -> str:
         """Return an etag that was never used before."""
-        return f"AMEw9y{self._random.getrandbits(120):030x}"
+        return f"AMEw9y{self.random.getrandbits(120):030x}"
+
+    def check_etag(self, given: str, actual: str) -> None:
+        """Refuse an etag that was sent and is not the present one; nothing, where the configuration has etags ignored."""
+        code = self.config.etag_mismatch
+        if given and given != actual and code is not None:
+            raise ApiError(code, f"Specified Context `etag`: `{given}` does not match server `etag`: `{actual}`")
 
     def deployed(self, model: str, version: int | None = None) -> Iterator[tuple[str, Message]]:
         """Yield (endpoint, deployed model) wherever a model, or one version of it, is deployed."""

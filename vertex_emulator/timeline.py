@@ -27,6 +27,10 @@ class Timeline:
         """Run ``action(moment)`` once time has reached ``moment``."""
         heapq.heappush(self._heap, (moment, next(self._sequence), action))
 
+    def clear(self) -> None:
+        """Forget all that was planned."""
+        self._heap.clear()
+
     def is_due(self, now: datetime) -> bool:
         """Whether something waits to be run."""
         return bool(self._heap) and self._heap[0][0] <= now
