@@ -1,7 +1,8 @@
 """What a Google service says when it does not do something, in the words of ``shared.errors``.
 
-The status code decides, never the text: most of the texts are undocumented. The one exception is FAILED_PRECONDITION that speaks of an
-etag; other services of Vertex AI answer a stale etag with ABORTED, and which one an endpoint answers is not documented.
+The status code decides, never the text: most of the texts are undocumented. The two exceptions are FAILED_PRECONDITION that speaks of an
+etag (other services of Vertex AI answer a stale etag with ABORTED, and which one an endpoint answers is not documented), and
+INVALID_ARGUMENT that says that something exists already: a repeated deployment, for which the code is not documented either, is no failure.
 Only the service's own reason is passed on, never the request.
 """
 
@@ -40,6 +41,8 @@ _BY_STATUS: tuple[tuple[type[google_errors.GoogleAPICallError], type[RolloutsErr
 def _as_ours(error: google_errors.GoogleAPICallError) -> type[RolloutsError]:
     if isinstance(error, google_errors.FailedPrecondition) and "etag" in error.message.lower():
         return ConflictError
+    if isinstance(error, google_errors.InvalidArgument) and "already exists" in error.message.lower():
+        return AlreadyExistsError
     return next((ours for status, ours in _BY_STATUS if isinstance(error, status)), TransientError)
 
 

@@ -57,6 +57,11 @@ def test_a_failed_precondition_about_an_etag_is_a_conflict() -> None:
     assert type(raised(error)) is ConflictError
 
 
+def test_an_invalid_argument_that_says_it_exists_already_is_no_other_refusal() -> None:
+    error = google_errors.from_grpc_status(StatusCode.INVALID_ARGUMENT, "The DeployedModel ID 11 already exists.")
+    assert type(raised(error)) is AlreadyExistsError
+
+
 def test_retries_that_gave_up_tell_the_last_answer() -> None:
     last = google_errors.ServiceUnavailable("the region is down")
     error = raised(google_errors.RetryError("Timeout of 18.0s exceeded", cause=last))
