@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -57,13 +58,14 @@ def test_models_endpoints_and_evaluations_are_the_same_to_a_reader(
     vertex.deploy(serving, "22", "relevance@2")
     vertex.split(serving, {"11": 90, "22": 10})
     other = successor(make_vertex, vertex)
-    for read in (
+    reads: list[Callable[[Vertex], Any]] = [
         lambda v: list(v.models.list_models({"parent": PARENT})),
         lambda v: list(v.models.list_model_versions({"name": MODEL})),
         lambda v: list(v.models.list_model_evaluations({"parent": f"{MODEL}@2"})),
         lambda v: list(v.endpoints.list_endpoints({"parent": PARENT})),
         lambda v: sorted(o.name for o in v.models.list_operations({"name": PARENT}).operations),
-    ):
+    ]
+    for read in reads:
         assert read(other) == read(vertex)
         assert read(other)
     assert saved(other) == saved(vertex)
