@@ -169,7 +169,7 @@ def _lines(outcome: Outcome) -> list[str]:
     calls, settings = _calls(outcome), outcome.settings
     return [
         *(f"{rate.what}: {rate.sentence}." for rate in rates(outcome)),
-        f"calls to Google per tick: median {calls['median']:g}, most {calls['most']}, with up to "
+        f"calls of a tick to Vertex AI and Cloud Monitoring: median {calls['median']:g}, most {calls['most']}, with up to "
         f"{calls['most_rollouts_judged_in_a_tick']} rollouts judged at once; median "
         f"{calls['median_with_at_least_half_as_many']:g} in ticks with at least half as many.",
         f"{calls['ticks']} ticks; {outcome.refused} events came again, {outcome.dead_letters} dead letters; "
@@ -208,7 +208,8 @@ def document(outcome: Outcome) -> str:
             "Each rollout is a whole one: a version is registered (two of three by a training run's message through `register_model`, "
             "one by somebody's upload), deployed, given 10 % and 50 % and all of the traffic or taken back, and watched for "
             "20 minutes. Functions, clients, store and messages are the real ones, Vertex AI, Cloud Monitoring and Pub/Sub the local "
-            "servers; every message is delivered, and one that is refused comes again a minute later.",
+            "servers; every message is delivered, and one that is refused comes again a minute later, as a registration does while its "
+            "upload is under way.",
             "",
             f"The policy advances by evidence ({PROMISED.harm:.0%} harm, {PROMISED.no_harm:.0%} no harm), bake 15 minutes, metrics read "
             f"4 minutes late. Checks: `{CHECKS}`.",
@@ -219,6 +220,9 @@ def document(outcome: Outcome) -> str:
             "",
             "Minutes count from the candidate's first share to all the traffic, or to none; the lag is in them. Requests do not go through "
             "`Predict`, and time moves by hand: latency, quotas and the autoscaler of Vertex AI are not what is tried here.",
+            "",
+            "The bad candidates are well beyond the margins and the good ones equal to their stables, so both rates are expected to lie below what "
+            "is promised: the soak tries the wiring. What happens at the margin itself is tried on the engine alone, in `tests/unit/rollout/test_proof.py`; what is promised and why is in [evidence.md](evidence.md).",
             "",
         ]
     )

@@ -82,13 +82,12 @@ class Trial:
 
 @dataclass
 class Place:
-    """One endpoint with its model, and the trial that it has at present; the first version is the stable of them all."""
+    """One endpoint with its model, and the trial that it has at present; its stable always behaves as ordinary ones do."""
 
     model: str
     registered_at: datetime
     version: int = 1
     trial: Trial | None = None
-    stable: Behaviour = ORDINARY
     generator: random.Random = field(default_factory=random.Random)
 
     @property
@@ -169,10 +168,7 @@ class Soak:
 
     def _serve(self, place: Place, rollout: Rollout, endpoint: Endpoint) -> None:
         """What the endpoint's split makes of this minute's requests."""
-        if place.trial is None:
-            candidate, stable = ORDINARY, ORDINARY
-        else:
-            candidate, stable = KINDS[place.trial.kind], place.stable
+        candidate = KINDS[place.trial.kind] if place.trial else ORDINARY
         share = endpoint.share(rollout.deployed_id)
         others = [d.id for d in endpoint.deployed if d.id != rollout.deployed_id and endpoint.share(d.id)]
         left, taken = draw_requests(place.generator, RPS, share / 100)
@@ -180,7 +176,7 @@ class Soak:
             left, taken = (left + taken, 0) if share == 0 else (0, left + taken)
         served: list[tuple[str, Served]] = []
         if left:
-            served.append((others[0], draw_served(place.generator, left, stable)))
+            served.append((others[0], draw_served(place.generator, left, ORDINARY)))
         if taken:
             served.append((rollout.deployed_id, draw_served(place.generator, taken, candidate)))
         for deployed, what in served:
