@@ -222,7 +222,8 @@ def document(outcome: Outcome) -> str:
             "`Predict`, and time moves by hand: latency, quotas and the autoscaler of Vertex AI are not what is tried here.",
             "",
             "The bad candidates are well beyond the margins and the good ones equal to their stables, so both rates are expected to lie below what "
-            "is promised: the soak tries the wiring. What happens at the margin itself is tried on the engine alone, in `tests/unit/rollout/test_proof.py`; what is promised and why is in [evidence.md](evidence.md).",
+            "is promised: the soak tries the wiring. What happens at the margin itself is tried on the engine alone, in "
+            "`tests/unit/rollout/test_proof.py`; what is promised and why is in [evidence.md](evidence.md).",
             "",
         ]
     )
