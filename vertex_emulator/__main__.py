@@ -14,12 +14,18 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from vertex_emulator import control
+from vertex_emulator.administration import read_state, write_state
 from vertex_emulator.config import Config, load_config
+from vertex_emulator.errors import ApiError
 from vertex_emulator.stack import LocalVertex, Ports
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until interrupted."""
+    """Serve until interrupted, or handle an emulator that runs (``control.py``)."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in control.COMMANDS:
+        return control.main(arguments)
     options = _parser().parse_args(arguments)
     try:
         config = load_config(options.config) if options.config else Config()
@@ -44,7 +50,13 @@ def main(arguments: list[str] | None = None) -> int:
         log_sink=write if options.logs else None,
     )
     try:
+        if options.state and options.state.exists():
+            local.emulator.load(read_state(options.state))
         local.start()
+    except ApiError as error:
+        print(error.message, file=sys.stderr)
+        local.stop()
+        return 2
     except (OSError, RuntimeError) as error:
         print(f"The emulator cannot listen: {error}. Choose other ports, or 0 for free ones.", file=sys.stderr)
         local.stop()
@@ -55,13 +67,17 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"# aiplatform.init(api_endpoint={local.tls_address!r}, credentials=AnonymousCredentials(), ...)")
     print("# Ready.", flush=True)
     finished.wait()
+    if options.state:
+        write_state(options.state, local.emulator.save())
     local.stop()
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m vertex_emulator", description="A local Vertex AI and Cloud Monitoring."
+        prog="python -m vertex_emulator",
+        description="A local Vertex AI and Cloud Monitoring.",
+        epilog=f"To handle one that runs: python -m vertex_emulator {'|'.join(control.COMMANDS)} --help",
     )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 chooses a free one")
     parser.add_argument("--tls", action="store_true", help="serve gRPC with TLS too, under a certificate made for it")
@@ -77,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--config", type=Path, help="JSON file with the keys of vertex_emulator.config.Config")
     parser.add_argument("--seed", type=int, default=1, help="decides which model gets which request, and all ids")
+    parser.add_argument("--state", type=Path, help="file of the state: loaded if it is there, saved at the end")
     parser.add_argument("--logs", type=Path, help="file to which log entries are appended, one JSON line each")
     return parser
 

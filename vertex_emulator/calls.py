@@ -17,6 +17,7 @@ from vertex_emulator.messages import Message
 if TYPE_CHECKING:
     from vertex_emulator.faults import Faults
     from vertex_emulator.logs import Logs
+    from vertex_emulator.permissions import PermissionLog
     from vertex_emulator.quotas import QuotaMeter
     from vertex_emulator.state import State
 
@@ -58,7 +59,13 @@ class Calls:
     """Carries out calls of all methods but Monitoring's."""
 
     def __init__(
-        self, handlers: Mapping[str, Handler], state: State, quotas: QuotaMeter, faults: Faults, logs: Logs
+        self,
+        handlers: Mapping[str, Handler],
+        state: State,
+        quotas: QuotaMeter,
+        faults: Faults,
+        logs: Logs,
+        permissions: PermissionLog,
     ) -> None:
         self.log: deque[tuple[str, str]] = deque(maxlen=_KEPT_CALLS)
         self.counts: Counter[str] = Counter()
@@ -67,10 +74,12 @@ class Calls:
         self._quotas = quotas
         self._faults = faults
         self._logs = logs
+        self._permissions = permissions
 
     def method(self, name: str) -> Callee:
         """Return one method, e.g. ``UploadModel``; it raises ``ApiError`` when it refuses."""
         handler = self._handlers[name]
+        full = f"{methods.services_of(name)[0]}/{name}"
         is_locked = name not in methods.UNLOCKED
         is_audited = methods.is_audited(name)
         is_prediction = name in methods.PREDICTIONS
@@ -79,18 +88,20 @@ class Calls:
             self.counts[name] += 1
             if not is_prediction:
                 self.log.append((name, routing))
-            if (slowness := self._faults.slowness(name)) > 0:
+            subject = _subject(request)
+            self._permissions.note(full, subject)
+            if (slowness := self._faults.slowness(name, subject)) > 0:
                 time.sleep(slowness)
-            if (refusal := self._faults.refusal(name)) is not None:
+            if (refusal := self._faults.refusal(name, subject)) is not None:
                 raise refusal
-            self._quotas.check(name, _location(request))
+            self._quotas.check(name, _location(subject))
             if is_locked:
                 with self._state.lock:
                     self._state.settle()
                     answered = _answered(self._change(name, handler, request) if is_audited else handler(request))
             else:
                 answered = _answered(handler(request))
-            if (lost := self._faults.lost(name)) is not None:
+            if (lost := self._faults.lost(name, subject)) is not None:
                 raise lost
             return answered
 
@@ -127,5 +138,5 @@ def _subject(request: Any) -> str:
     return ""
 
 
-def _location(request: Any) -> str:
-    return "/".join(_subject(request).split("/")[:4])
+def _location(subject: str) -> str:
+    return "/".join(subject.split("/")[:4])

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 import grpc
 
@@ -50,6 +51,26 @@ class Quotas:
 
 
 @dataclass(frozen=True)
+class MonitoringSettings:
+    """What can be set about Cloud Monitoring."""
+
+    delay: float = 60.0
+    """Compressed seconds after the end of its minute at which a measurement can be read."""
+    delays: Mapping[str, float] = field(default_factory=dict)
+    """Exceptions, by metric type or a prefix of it."""
+    buckets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The layout of a metric's distributions, by metric type: {"explicit": {"bounds": [...]}}, {"linear": {"finite": 100,
+    "width": 5, "offset": 0}} or {"exponential": {"finite": 60, "growth": 1.2, "scale": 1}}."""
+
+    def as_arguments(self) -> dict[str, Any]:
+        """Return what ``Monitoring`` takes."""
+        from vertex_emulator.monitoring.distribution import Buckets
+
+        layouts = {metric: Buckets.described(layout) for metric, layout in self.buckets.items()}
+        return {"delay": self.delay, "delays": self.delays, "buckets": layouts}
+
+
+@dataclass(frozen=True)
 class Config:
     """The emulator's configuration."""
 
@@ -59,6 +80,7 @@ class Config:
     """Who the audit log says made the calls: without credentials there is nobody else."""
     durations: Durations = Durations()
     quotas: Quotas = Quotas()
+    monitoring: MonitoringSettings = MonitoringSettings()
     images: Mapping[str, Sequence[str]] = field(default_factory=dict)
     """Commands by container image: the server process that such a model runs. An image that is not listed is simulated.
 
@@ -106,7 +128,7 @@ def config_from(document: Mapping[str, object], where: str = "config") -> Config
             values[name] = _code(values[name], lenient, f"{where}: {name}")
     if values.get("duplicate_found", AT_START) not in (AT_START, AT_COMPLETION):
         raise ValueError(f"{where}: duplicate_found must be {AT_START!r} or {AT_COMPLETION!r}")
-    for name, kind in (("durations", Durations), ("quotas", Quotas)):
+    for name, kind in (("durations", Durations), ("quotas", Quotas), ("monitoring", MonitoringSettings)):
         if name in values:
             part = values[name]
             if not isinstance(part, Mapping):
@@ -114,7 +136,9 @@ def config_from(document: Mapping[str, object], where: str = "config") -> Config
             values[name] = kind(**part)
     if values.get("buckets"):
         values["buckets"] = Path(str(values["buckets"]))
-    return Config(**values)  # type: ignore[arg-type]  # the keys are checked above, the values are the user's
+    config = Config(**values)  # type: ignore[arg-type]  # the keys are checked above, the values are the user's
+    config.monitoring.as_arguments()  # refuses a layout that is none
+    return config
 
 
 def _code(value: object, lenient: str, where: str) -> grpc.StatusCode | None:

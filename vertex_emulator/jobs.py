@@ -131,13 +131,13 @@ class Jobs:
         job.create_time.CopyFrom(timestamp(now))
         method = f"Create{self._kind.message}"
         seconds = float(job.labels.get("emulator-seconds", self._state.config.durations.job))
-        error = self._state.faults.operation_error(method)
+        error = self._state.faults.operation_error(method, job.name)
         if error is None and job.labels.get("emulator-outcome") == "failed":
             error = ApiError(grpc.StatusCode.INTERNAL, "The replica workerpool0-0 exited with a non-zero status of 1.")
         self._jobs[job.name] = job
         self._enter(job, PENDING, now)
         begins = now + timedelta(seconds=self._state.config.durations.job_queue)
-        ends = begins + timedelta(seconds=self._state.faults.duration(method, seconds))
+        ends = begins + timedelta(seconds=self._state.faults.duration(method, seconds, job.name))
         self._plan(job, _Plan(begins, ends, error))
         return job
 

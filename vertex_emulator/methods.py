@@ -64,6 +64,11 @@ def request_type(method: str) -> Any:
     return request_class(method)
 
 
+def services_of(method: str) -> list[str]:
+    """Return the full names of the services that have a method of this name."""
+    return [service for service, names in all_services().items() if method in names]
+
+
 def full_name(method: str) -> str:
     """Return what audit log entries call a method, e.g. ``google.cloud.aiplatform.v1.ModelService.UploadModel``."""
     return f"{PACKAGE}.{_SERVICE_OF[method]}.{method}"

@@ -95,7 +95,7 @@ class Operations:
         begun = at or self._state.clock()
         name = f"{resource}/operations/{self._state.new_id()}"
         metadata.generic_metadata.create_time.CopyFrom(timestamp(begun))
-        due = begun + timedelta(seconds=self._state.faults.duration(method, duration))
+        due = begun + timedelta(seconds=self._state.faults.duration(method, duration, resource))
         record = _Record(
             message=operations_pb2.Operation(name=name),
             metadata=metadata,
@@ -106,7 +106,7 @@ class Operations:
             work=self._makers[method](resource, request, decided),
             begun=begun,
             due=due,
-            planned_error=self._state.faults.operation_error(method),
+            planned_error=self._state.faults.operation_error(method, resource),
         )
         self._records[name] = record
         self._refresh(record)

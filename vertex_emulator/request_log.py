@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import logging
 import random
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 RequestSink = Callable[[dict[str, Any]], None]
 """Takes one row; called from many threads at once, on the path of the prediction."""
+_KEPT = 10_000
+"""Rows that are kept for whoever asks; the sink gets all."""
 logger = logging.getLogger(__name__)
 
 
@@ -30,6 +33,7 @@ class RequestLog:
         self._random = random.Random(seed)
         self._numbers = itertools.count(1)
         self._rates: dict[str, float] = {}
+        self._rows: deque[dict[str, Any]] = deque(maxlen=_KEPT)
 
     def follow(self, endpoint: Message) -> None:
         """Take over an endpoint's logging configuration; called after every change of an endpoint."""
@@ -38,10 +42,14 @@ class RequestLog:
         rates[endpoint.name] = config.sampling_rate if config.enabled else 0.0
         self._rates = rates
 
+    def kept(self) -> list[dict[str, Any]]:
+        """Return the newest rows, oldest first."""
+        return list(self._rows)
+
     def record(self, endpoint: str, deployed_model_id: str, request: bytes, response: bytes) -> None:
         """Log one prediction, if it is sampled."""
         rate = self._rates.get(endpoint, 0.0)
-        if self._sink is None or rate <= 0 or self._random.random() >= rate:
+        if rate <= 0 or self._random.random() >= rate:
             return
         row = {
             "endpoint": endpoint.rpartition("/")[2],
@@ -51,6 +59,9 @@ class RequestLog:
             "request_payload": [request.decode(errors="replace")],
             "response_payload": [response.decode(errors="replace")],
         }
+        self._rows.append(row)
+        if self._sink is None:
+            return
         try:
             self._sink(row)
         except Exception:  # logging never fails a prediction

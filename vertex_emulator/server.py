@@ -16,13 +16,14 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import grpc
 
 from vertex_emulator import clock as clocks
 from vertex_emulator import methods
+from vertex_emulator.administration import LARGEST_MESSAGE, Administration
 from vertex_emulator.batch import BatchPredictions
 from vertex_emulator.beta import BETA, V1, BetaOperations
 from vertex_emulator.calls import Answered, Calls, Handler, Served
@@ -41,6 +42,7 @@ from vertex_emulator.logs import Logs, LogSink
 from vertex_emulator.messages import Document, Message, raw
 from vertex_emulator.metrics import MetricSink, NullSink
 from vertex_emulator.operations import Operations
+from vertex_emulator.permissions import PermissionLog, Used, called_by, caller_of
 from vertex_emulator.pools import Pools
 from vertex_emulator.prediction import Prediction
 from vertex_emulator.quotas import QuotaMeter
@@ -51,6 +53,9 @@ from vertex_emulator.serving.profile import ProfileBook
 from vertex_emulator.snapshots import Snapshots, check_format
 from vertex_emulator.state import State
 from vertex_emulator.tls import Certificate
+
+if TYPE_CHECKING:
+    from vertex_emulator.monitoring.server import Monitoring
 
 logger = logging.getLogger(__name__)
 _TICK = 5.0
@@ -73,13 +78,16 @@ class Emulator:
         on_change: Callable[[EndpointSnapshot], None] | None = None,
         seed: int = 1,
         extra_handlers: Sequence[grpc.GenericRpcHandler[Any, Any]] = (),
+        monitoring: Monitoring | None = None,
     ) -> None:
         """``sink`` takes what was served as metrics, ``log_sink`` the log entries, ``request_sink`` the logged requests.
 
-        ``on_change`` hears of every new split or set of models; ``extra_handlers`` are served on the same port.
+        ``on_change`` hears of every new split or set of models; ``extra_handlers`` are served on the same port. A
+        ``monitoring`` is served there too, shares the planned faults, and takes what was served unless a ``sink`` does.
         """
         self.config = config or Config()
         self.faults = Faults()
+        self.permissions = PermissionLog()
         self.profiles = ProfileBook()
         self.history = History(on_change)
         self.address = ""
@@ -87,6 +95,11 @@ class Emulator:
         """``localhost:PORT`` where TLS is served; the certificate is for that name."""
         self._clock = clock
         self._extra = list(extra_handlers)
+        if monitoring is not None:
+            monitoring.calls.faults, monitoring.calls.permissions = self.faults, self.permissions
+            self._extra += monitoring.handlers()
+            sink = sink or monitoring.sink
+        self.administration = Administration(self, monitoring)
         self._state = State(self.config, clock, self.faults, seed)
         self.logs = Logs(log_sink, self._state.projects, self.config.principal, clock)
         self._launcher = Launcher(self.config, self.profiles, seed)
@@ -99,7 +112,7 @@ class Emulator:
         self._batch = BatchPredictions(self.config, self._registry, self._launcher)
         self._beta = BetaOperations()
         quotas = QuotaMeter(self.config.quotas, clock)
-        self._calls = Calls(self._collect(), self._state, quotas, self.faults, self.logs)
+        self._calls = Calls(self._collect(), self._state, quotas, self.faults, self.logs, self.permissions)
         self.calls = self._calls.log
         """(method, routing header) of every call but predictions, oldest first."""
         self.counts = self._calls.counts
@@ -119,8 +132,8 @@ class Emulator:
         self._workers = ThreadPoolExecutor(self.config.workers, thread_name_prefix="vertex")
         server = grpc.server(
             self._workers,
-            handlers=[*self.handlers(), *self._extra],
-            options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 16 * 2**20)],
+            handlers=[*self.handlers(), self.administration.handler(), *self._extra],
+            options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", LARGEST_MESSAGE)],
         )
         bound = server.add_insecure_port(f"127.0.0.1:{port}")
         self.address = self._state.address = f"127.0.0.1:{bound}"
@@ -166,6 +179,15 @@ class Emulator:
         with self._state.lock:
             self._state.settle()
             self._fleet.tick(self._clock())
+
+    @property
+    def permissions_used(self) -> list[Used]:
+        """The IAM permissions that the calls so far needed, by caller."""
+        return self.permissions.used()
+
+    def logged_requests(self) -> list[Document]:
+        """Return the rows of request-response logging, oldest first; the newest thousands are kept."""
+        return self._request_log.kept()
 
     def save(self) -> Document:
         """Return everything that Vertex AI would remember, as JSON has it; metrics, logs and planned faults are not part of it."""
@@ -310,7 +332,8 @@ def _rpc_handler(served: Served, translate: Callable[[Answered], Sequence[bytes]
 
 def _carry_out(served: Served, request: Any, context: grpc.ServicerContext) -> Answered:
     try:
-        answered = served.call(request, _routing(context))
+        with called_by(*caller_of(context)):
+            answered = served.call(request, _routing(context))
     except ApiError as error:
         if error.deployed_model:
             context.set_trailing_metadata(((DEPLOYED_MODEL_HEADER, error.deployed_model),))

@@ -46,13 +46,13 @@ class LocalVertex:
     ) -> None:
         config = config or Config()
         project, number = next(iter(config.projects.items()), ("local-project", "123456789012"))
-        self.monitoring = Monitoring(project_id=project, project_number=int(number), clock=clock)
+        settings = config.monitoring.as_arguments()
+        self.monitoring = Monitoring(project_id=project, project_number=int(number), clock=clock, **settings)
         self.emulator = Emulator(
             config,
-            sink=self.monitoring.sink,
             log_sink=log_sink,
             seed=seed,
-            extra_handlers=self.monitoring.handlers(),
+            monitoring=self.monitoring,
             clock=clock,
         )
         self.certificate: Certificate | None = make_certificate(certificates) if certificates else None
@@ -62,7 +62,7 @@ class LocalVertex:
         self._rest: RestServer | None = None
         if has_rest:
             served = {**self.emulator.methods(), **self.monitoring.methods()}
-            self._rest = RestServer(served, self.certificate)
+            self._rest = RestServer(served, self.certificate, self.emulator.administration)
 
     @property
     def address(self) -> str:

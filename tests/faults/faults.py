@@ -99,9 +99,9 @@ class Hook(Protocol):
 def hook_into(faults: Faults, hook: Hook) -> None:
     """Let a hook see every call; the faults that are planned otherwise still happen."""
 
-    def asking(name: str) -> Callable[[str], ApiError | None]:
+    def asking(name: str) -> Callable[..., ApiError | None]:
         asked, planned = getattr(hook, name), getattr(Faults, name)
-        return lambda method: asked(method) or planned(faults, method)
+        return lambda method, resource="": asked(method) or planned(faults, method, resource)
 
     for name in ("refusal", "lost"):
         setattr(faults, name, asking(name))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from vertex_emulator.monitoring import protos
 from vertex_emulator.monitoring.protos import Message
@@ -41,6 +43,21 @@ class Buckets:
     def exponential(cls, finite: int, growth: float, scale: float) -> Buckets:
         """``finite`` buckets, each ``growth`` times as wide as the one before; the first begins at ``scale``."""
         return cls(tuple(scale * growth**i for i in range(finite + 1)), "exponential", (growth, scale))
+
+    @classmethod
+    def described(cls, layout: Mapping[str, Any]) -> Buckets:
+        """The layout that a mapping describes by the name of one of the three above and its arguments."""
+        makers: dict[str, Callable[..., Buckets]] = {
+            "explicit": lambda bounds: cls.explicit(tuple(float(bound) for bound in bounds)),
+            "linear": cls.linear,
+            "exponential": cls.exponential,
+        }
+        if len(layout) != 1 or (name := next(iter(layout))) not in makers:
+            raise ValueError(f"a bucket layout has one key of {', '.join(makers)}, not {', '.join(layout) or 'none'}")
+        try:
+            return makers[name](**layout[name])
+        except TypeError as error:
+            raise ValueError(f"the {name} bucket layout {layout[name]!r} cannot be used: {error}") from error
 
     @classmethod
     def from_proto(cls, options: Message) -> Buckets:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from typing import TypeVar
 import grpc
 
 from vertex_emulator.errors import ApiError
+from vertex_emulator.faults import Faults
 from vertex_emulator.monitoring.protos import Message
+from vertex_emulator.permissions import PERMISSIONS, PermissionLog, called_by, caller_of
 
 T = TypeVar("T")
 
@@ -52,12 +55,16 @@ class Method:
 
 
 class CallLog:
-    """Counts the calls by method, and fails those that a test or a demonstration wants to fail."""
+    """Counts the calls by method, and lets happen to them what is planned.
+
+    ``faults`` and ``permissions`` are replaced by those of whoever serves these services beside others.
+    """
 
     def __init__(self) -> None:
+        self.faults = Faults()
+        self.permissions = PermissionLog()
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._faults: dict[str, list[tuple[grpc.StatusCode, str]]] = {}
 
     def counts(self) -> Counter[str]:
         """How often each method, e.g. ``MetricService/ListTimeSeries``, has been called."""
@@ -66,30 +73,45 @@ class CallLog:
 
     def fail(self, method: str, code: grpc.StatusCode, times: int = 1, message: str = "Injected fault.") -> None:
         """Answer the next ``times`` calls of ``method`` with ``code`` instead of doing them."""
-        with self._lock:
-            self._faults.setdefault(method, []).extend([(code, message)] * times)
+        self.faults.fail(method, code, times, message)
 
-    def note(self, method: str) -> None:
-        """Count one call; raises the fault that is due."""
+    def carry_out(self, service: str, name: str, method: Method, request: Message) -> Message:
+        """Carry out a call, with the faults that are planned for it; raises ``ApiError`` when it is refused."""
+        full, subject = f"{service}/{name}", _subject(request)
         with self._lock:
-            self._counts[method] += 1
-            due = self._faults.get(method)
-            fault = due.pop(0) if due else None
-        if fault:
-            raise ApiError(*fault)
+            self._counts[f"{service.rpartition('.')[2]}/{name}"] += 1
+        if full in PERMISSIONS:
+            self.permissions.note(full, subject)
+        if (slowness := self.faults.slowness(full, subject)) > 0:
+            time.sleep(slowness)
+        if (refusal := self.faults.refusal(full, subject)) is not None:
+            raise refusal
+        answer = method.call(request)
+        if (lost := self.faults.lost(full, subject)) is not None:
+            raise lost
+        return answer
+
+
+def _subject(request: Message) -> str:
+    """The name that a request is about: its own, or that of what it changes."""
+    for field in ("name", "alert_policy", "notification_channel"):
+        value = getattr(request, field, "")
+        subject = value if isinstance(value, str) else value.name
+        if subject:
+            return str(subject)
+    return ""
 
 
 def generic_handler(
     service: str, methods: Mapping[str, Method], log: CallLog
 ) -> grpc.GenericRpcHandler[Message, Message]:
     """Serve ``methods`` as ``service``; whatever is not in the table answers UNIMPLEMENTED."""
-    short = service.rsplit(".", 1)[-1]
 
     def handler(name: str, method: Method) -> grpc.RpcMethodHandler[Message, Message]:
         def behaviour(request: Message, context: grpc.ServicerContext) -> Message:
             try:
-                log.note(f"{short}/{name}")
-                return method.call(request)
+                with called_by(*caller_of(context)):
+                    return log.carry_out(service, name, method, request)
             except ApiError as error:
                 context.abort(error.code, error.message)
 

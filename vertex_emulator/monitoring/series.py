@@ -70,6 +70,8 @@ class Point:
     value: Value
     visible: float
     """From when on a reader sees it."""
+    copy: int = 0
+    """0, but for an injected double of the point with the same end."""
 
 
 @dataclass
@@ -80,6 +82,8 @@ class Series:
     kind: Kind
     value_type: ValueType
     points: list[Point] = field(default_factory=list)
+    """Of two with the same end and the same ``copy`` the later one revises the earlier, once it is visible."""
+    is_revised: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,17 +176,49 @@ class SeriesStore:
         now = self.now()
         end = math.ceil(now / PERIOD) * PERIOD
         points = series.points
-        if points and points[-1].end >= end:
+        if points and points[-1].end == end and not series.is_revised:
             return points[-1]
+        position = bisect_right(points, end, key=_end)
+        if position and points[position - 1].end == end:
+            return points[position - 1]
         if empty is None:
-            empty = Distribution(self._buckets.get(id_.metric, LATENCY_BUCKETS))
+            empty = Distribution(self.buckets_of(id_.metric))
         delay = self._delays.get(id_.metric)
         if delay is None:
             delay = self._delays[id_.metric] = self.visibility.delay(id_.metric)
         start = end if kind is Kind.GAUGE else end - PERIOD
-        points.append(Point(start, end, empty, visible=end + delay))
+        made = Point(start, end, empty, visible=end + delay)
+        points.insert(position, made)
         self._forget(series, now)
-        return points[-1]
+        return made
+
+    def buckets_of(self, metric: str) -> Buckets:
+        """The layout of a metric's distributions."""
+        return self._buckets.get(metric, LATENCY_BUCKETS)
+
+    def set_delays(self, default: float | None, by_metric: Mapping[str, float]) -> None:
+        """Change how late measurements become visible, from the next points on; ``None`` keeps the default."""
+        with self._lock:
+            self.visibility = Visibility(
+                self.visibility.default if default is None else default,
+                self.visibility.written,
+                {**self.visibility.by_metric, **by_metric},
+            )
+            self._delays.clear()
+
+    def inject(self, id_: SeriesId, kind: Kind, type_: ValueType, point: Point, mode: str) -> None:
+        """Put a point where its end belongs; ``mode`` says what becomes of one that is there: add, revise or double."""
+        with self._lock:
+            series = self._series(id_, kind, type_)
+            position = bisect_right(series.points, point.end, key=_end)
+            there = series.points[position - 1] if position and series.points[position - 1].end == point.end else None
+            if there is not None and mode == "add":
+                there.value = _sum(there.value, point.value, kind)
+                return
+            if there is not None:
+                series.is_revised = True
+                point.copy = there.copy + (mode == "double")
+            series.points.insert(position, point)
 
     def write(self, id_: SeriesId, kind: Kind, type_: ValueType, start: float, end: float, value: Value) -> None:
         """Append one point that a client wrote; the caller has checked that it is newer than the last."""
@@ -224,6 +260,8 @@ class SeriesStore:
                 first = bisect_right(series.points, start, key=lambda p: p.end)
                 after = bisect_right(series.points, end, key=lambda p: p.end)
                 points = [_frozen(p) for p in series.points[first:after] if p.visible <= as_of]
+                if series.is_revised:
+                    points = list({(p.end, p.copy): p for p in points}.values())
                 if points:
                     found.append(Series(id_, series.kind, series.value_type, points))
         return sorted(found, key=lambda s: (s.id.resource_labels, s.id.metric_labels, s.id.resource))
@@ -241,7 +279,22 @@ class SeriesStore:
             del series.points[: bisect_right(series.points, cutoff, key=lambda p: p.end)]
 
 
+def _end(point: Point) -> float:
+    return point.end
+
+
+def _sum(present: Value, more: Value, kind: Kind) -> Value:
+    if kind is Kind.GAUGE:
+        return more
+    if isinstance(present, Distribution) and isinstance(more, Distribution):
+        present.merge(more)
+        return present
+    if isinstance(present, int | float) and isinstance(more, int | float):
+        return present + more
+    return more
+
+
 def _frozen(point: Point) -> Point:
     """A copy that measurements still under way cannot change."""
     value = point.value.copy() if isinstance(point.value, Distribution) else point.value
-    return Point(point.start, point.end, value, point.visible)
+    return Point(point.start, point.end, value, point.visible, point.copy)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent import futures
+from typing import Any
 
 import grpc
 
@@ -17,6 +18,7 @@ from vertex_emulator.monitoring.descriptors import Descriptors
 from vertex_emulator.monitoring.distribution import Buckets
 from vertex_emulator.monitoring.evaluator import INTERVAL, Evaluator
 from vertex_emulator.monitoring.incidents import Incident, Project, notification, verification, wants
+from vertex_emulator.monitoring.injection import Injector
 from vertex_emulator.monitoring.metric_service import MetricService
 from vertex_emulator.monitoring.notification_channels import NotificationChannelService
 from vertex_emulator.monitoring.protos import Message
@@ -53,6 +55,7 @@ class Monitoring:
         self._descriptors = Descriptors()
         visibility = Visibility(delay, by_metric=dict(delays or {}))
         self._store = SeriesStore(clock, visibility, buckets, self._descriptors.value_type, retention)
+        self._injector = Injector(self._store, self._descriptors)
         self._metrics = MetricService(self._store, self._descriptors)
         self._policies = AlertPolicyService(
             self._store, self._descriptors, lambda name: self._channel(name) is not None
@@ -68,6 +71,10 @@ class Monitoring:
     def sink(self) -> SeriesStore:
         """Where those who serve predictions report what they measured."""
         return self._store
+
+    def inject(self, series: Sequence[Mapping[str, Any]]) -> int:
+        """Put measurements into the store that nobody made, as ``monitoring/injection.py`` describes them."""
+        return self._injector.inject(series)
 
     @property
     def undelivered(self) -> list[Undelivered]:
@@ -91,8 +98,8 @@ class Monitoring:
 
     def _callee(self, service: str, name: str, method: Method) -> Callee:
         def call(request: Message, _: str) -> Answered:
-            self.calls.note(f"{service.rsplit('.', 1)[-1]}/{name}")
-            return Answered(method.response, [method.call(request).SerializeToString()])
+            answer = self.calls.carry_out(service, name, method, request)
+            return Answered(method.response, [answer.SerializeToString()])
 
         return call
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from vertex_emulator.administration import PATH
 from vertex_emulator.errors import DEPLOYED_MODEL_HEADER, ApiError, missing
 from vertex_emulator.rest.errors import http_error
 from vertex_emulator.rest.routing import Match, Routes, decoded
@@ -17,6 +19,7 @@ from vertex_emulator.rest.rules import all_rules
 from vertex_emulator.rest.transcode import HTTP_BODY, Body, Style, read_request, routing_of, write_answer
 
 if TYPE_CHECKING:
+    from vertex_emulator.administration import Administration
     from vertex_emulator.calls import Served
 
 _JSON = "application/json; charset=UTF-8"
@@ -40,8 +43,9 @@ class Reply:
 class Gateway:
     """Serves methods under the paths of their HTTP rules."""
 
-    def __init__(self, served: Mapping[str, Served]) -> None:
+    def __init__(self, served: Mapping[str, Served], administration: Administration | None = None) -> None:
         self._served = served
+        self._administration = administration
         self._routes = Routes(all_rules())
 
     def serve(self, verb: str, path: str, query: Sequence[tuple[str, str]], body: Body, host: str = "") -> Reply:
@@ -57,6 +61,9 @@ class Gateway:
             return Reply(*http_error(ApiError(grpc.StatusCode.INTERNAL, f"Emulator error: {error!r}")))
 
     def _serve(self, verb: str, path: str, query: Sequence[tuple[str, str]], body: Body, host: str) -> Reply:
+        if self._administration is not None and path.startswith(PATH):
+            answer = self._administration.over_http(verb, path, body.data)
+            return Reply(200, (json.dumps(answer, indent=2) + "\n").encode())
         match = self._routes.find(verb, decoded(path))
         if match is None:
             missing(f"The requested URL {path} for {verb}")

@@ -12,10 +12,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from vertex_emulator.permissions import CALLER_HEADER, called_by
 from vertex_emulator.rest.gateway import Gateway, Reply
 from vertex_emulator.rest.transcode import Body
 
 if TYPE_CHECKING:
+    from vertex_emulator.administration import Administration
     from vertex_emulator.calls import Served
     from vertex_emulator.tls import Certificate
 
@@ -29,8 +31,13 @@ _IDLE = 300
 class RestServer:
     """Serves methods over HTTP on 127.0.0.1."""
 
-    def __init__(self, served: Mapping[str, Served], certificate: Certificate | None = None) -> None:
-        self._gateway = Gateway(served)
+    def __init__(
+        self,
+        served: Mapping[str, Served],
+        certificate: Certificate | None = None,
+        administration: Administration | None = None,
+    ) -> None:
+        self._gateway = Gateway(served, administration)
         self._certificate = certificate
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
@@ -131,7 +138,9 @@ class _Handler(BaseHTTPRequestHandler):
         if verb == "GET" and self.command == "POST":  # a query too long for a URL travels as a form
             query += parse_qsl(data.decode(errors="replace"), keep_blank_values=True)
         body = Body(data, self.headers.get("Content-Type", ""))
-        self._reply(self.server.gateway.serve(verb, url.path, query, body, self.headers.get("Host", "")))
+        with called_by(self.headers.get(CALLER_HEADER, ""), self.headers.get("User-Agent", "")):
+            reply = self.server.gateway.serve(verb, url.path, query, body, self.headers.get("Host", ""))
+        self._reply(reply)
 
     def _read(self) -> bytes:
         if "chunked" in self.headers.get("Transfer-Encoding", ""):
