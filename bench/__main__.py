@@ -11,10 +11,10 @@ import time
 from collections.abc import Sequence
 from types import ModuleType
 
-from bench import cold_start, rollback
+from bench import cold_start, emulator, rollback
 from bench.trial import BenchError
 
-BENCHES: dict[str, ModuleType] = {"cold_start": cold_start, "rollback": rollback}
+BENCHES: dict[str, ModuleType] = {"cold_start": cold_start, "rollback": rollback, "emulator": emulator}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
