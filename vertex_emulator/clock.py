@@ -24,12 +24,20 @@ def rate() -> float:
 
 def now() -> datetime:
     """The present: wall time, or compressed time where the two variables are set."""
+    return running()()
+
+
+def running() -> Clock:
+    """Return a clock that goes by the variables as they are at this moment: they are not read again for each look at it."""
     factor = rate()
-    wall = time.time()
     if factor == 1:
-        return datetime.fromtimestamp(wall, UTC)
+        return lambda: datetime.fromtimestamp(time.time(), UTC)
     origin = float(os.environ["CLOCK_ORIGIN"])
-    return datetime.fromtimestamp(origin + (wall - origin) * factor, UTC)
+
+    def compressed() -> datetime:
+        return datetime.fromtimestamp(origin + (time.time() - origin) * factor, UTC)
+
+    return compressed
 
 
 def wall_seconds(seconds: float) -> float:

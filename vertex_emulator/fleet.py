@@ -8,13 +8,15 @@ import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from vertex_emulator import replicas
 from vertex_emulator.clock import rate
 from vertex_emulator.load import LoadMeter
-from vertex_emulator.metrics import MetricSink, Resource
+from vertex_emulator.metrics import Labels, MetricSink, Resource
 from vertex_emulator.names import last_segment, location_of
+from vertex_emulator.serving.contract import InProcess
 
 if TYPE_CHECKING:
     from vertex_emulator.machines import Machines
@@ -44,21 +46,47 @@ class Deployment:
     """Whether it was deployed with an explanation specification, its own or its model's."""
     utilisations: list[float] = field(default_factory=list)
     """What the autoscaler saw since the gauges were last reported."""
+    _series: dict[tuple[str, str, bool], tuple[tuple[str, Labels, bool], ...]] = field(default_factory=dict)
 
-    @property
+    @cached_property
+    def in_process(self) -> InProcess | None:
+        """The server, where it needs no JSON to be asked."""
+        return self.server if isinstance(self.server, InProcess) else None
+
+    @cached_property
     def resource(self) -> Resource:
         """The monitored resource: the endpoint."""
         return endpoint_resource(self.endpoint)
 
     @property
-    def labels(self) -> dict[str, str]:
+    def labels(self) -> Labels:
         """The metric labels that all counts and latencies have."""
-        return {
-            "deployed_model_id": self.id,
-            "model_display_name": self.model_display_name,
-            "endpoint_display_name": self.endpoint_display_name,
-            "spot": str(self.machines.spot).lower(),
-        }
+        return Labels(
+            {
+                "deployed_model_id": self.id,
+                "model_display_name": self.model_display_name,
+                "endpoint_display_name": self.endpoint_display_name,
+                "spot": str(self.machines.spot).lower(),
+            }
+        )
+
+    def series(self, code: str, *, is_ok: bool) -> tuple[tuple[str, Labels, bool], ...]:
+        """The series of one prediction, made once: metric, labels, and whether it is a count.
+
+        Predictions, responses with a code, the total, the model's and the remaining latency, and errors where it is one.
+        """
+        key = (self.endpoint_display_name, code, is_ok)
+        if (known := self._series.get(key)) is None:
+            labels = self.labels
+            latencies = (Labels({**labels, "latency_type": kind}) for kind in ("total", "model", "overhead"))
+            made = [
+                (f"{PREFIX}prediction_count", labels, True),
+                (f"{PREFIX}response_count", Labels({**labels, "response_code": code}), True),
+                *((f"{PREFIX}prediction_latencies", entry, False) for entry in latencies),
+                (f"{PREFIX}error_count", labels, True),
+            ]
+            known = self._series[key] = tuple(made[:-1] if is_ok else made)
+        return known
 
     def utilisation_at(self, requests_per_second: float, now: datetime) -> float:
         """Return the load as a fraction of what the ready replicas carry; 0 where the capacity is unknown."""

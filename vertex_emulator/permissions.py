@@ -10,12 +10,9 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Iterable
+from contextvars import ContextVar, Token
 from dataclasses import dataclass
-
-import grpc
 
 _VERTEX = "google.cloud.aiplatform.v1"
 _MONITORING = "google.monitoring.v3"
@@ -145,20 +142,33 @@ class PermissionLog:
             self._used.clear()
 
 
-@contextmanager
-def called_by(caller: str, user_agent: str = "") -> Iterator[None]:
+class called_by:  # noqa: N801  (a context manager, used like a function)
     """Count what is called meanwhile for a caller: its name, else the first part of its user agent."""
-    token = _caller.set(caller or user_agent.partition(" ")[0])
-    try:
-        yield
-    finally:
-        _caller.reset(token)
+
+    __slots__ = ("_caller", "_token")
+    _token: Token[str]
+
+    def __init__(self, caller: str, user_agent: str = "") -> None:
+        self._caller = caller or user_agent.partition(" ")[0]
+
+    def __enter__(self) -> None:
+        """Begin."""
+        self._token = _caller.set(self._caller)
+
+    def __exit__(self, *_: object) -> None:
+        """End."""
+        _caller.reset(self._token)
 
 
-def caller_of(context: grpc.ServicerContext) -> tuple[str, str]:
-    """Return what a gRPC call says of who made it: a name, and a user agent."""
-    said = {key: value for key, value in context.invocation_metadata() if key in (CALLER_HEADER, "user-agent")}
-    return str(said.get(CALLER_HEADER, "")), str(said.get("user-agent", ""))
+def caller_of(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[str, str]:
+    """Return what the metadata of a gRPC call say of who made it: a name, and a user agent."""
+    name = agent = ""
+    for key, value in metadata:
+        if key == CALLER_HEADER:
+            name = str(value)
+        elif key == "user-agent":
+            agent = str(value)
+    return name, agent
 
 
 def _collection(resource: str) -> str:

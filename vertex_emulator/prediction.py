@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.api import httpbody_pb2
 
 from vertex_emulator.errors import DEPLOYED_MODEL_HEADER, ApiError, missing, precondition
-from vertex_emulator.fleet import PREFIX
 from vertex_emulator.messages import raw
+from vertex_emulator.metrics import BulkSink, MetricSink, Observation
 from vertex_emulator.names import last_segment
 from vertex_emulator.serving.attribution import attribute
 from vertex_emulator.serving.contract import TIMEOUT, Answer, raise_for
@@ -22,7 +23,6 @@ from vertex_emulator.serving.values import fill, to_json
 
 if TYPE_CHECKING:
     from vertex_emulator.fleet import Deployment, Fleet
-    from vertex_emulator.metrics import MetricSink
     from vertex_emulator.request_log import RequestLog
     from vertex_emulator.state import State
 
@@ -35,7 +35,7 @@ class Prediction:
     def __init__(self, state: State, fleet: Fleet, sink: MetricSink, request_log: RequestLog) -> None:
         self._state = state
         self._fleet = fleet
-        self._sink = sink
+        self._record = _recorder(sink)
         self._request_log = request_log
 
     def Predict(self, request: Any) -> Any:
@@ -103,9 +103,15 @@ class Prediction:
 
     def _predicted(self, deployment: Deployment, document: dict[str, Any], begun: float) -> dict[str, Any]:
         """Ask the model server; returns its answer, which has a list of predictions."""
-        body = json.dumps(document).encode()
-        answer = self._ask(deployment, body, "application/json", len(document["instances"]), begun)
+        server, instances = deployment.in_process, document["instances"]
+        if server is not None and not self._request_log.is_logged(deployment.endpoint):
+            answer = self._time(deployment, lambda load: server.predict(instances, load), len(instances), begun)
+        else:
+            body = json.dumps(document).encode()
+            answer = self._ask(deployment, body, "application/json", len(instances), begun)
         raise_for(answer, deployment.id)
+        if answer.predictions is not None:
+            return {"predictions": answer.predictions}
         try:
             predicted = json.loads(answer.body)
             if isinstance(predicted["predictions"], list):
@@ -125,24 +131,48 @@ class Prediction:
         return route.pick(self._fleet.draw()) or precondition(f"Endpoint {name} doesn't have traffic_split.")
 
     def _ask(self, deployment: Deployment, body: bytes, content_type: str, instances: int, begun: float) -> Answer:
+        server = deployment.server
+        answer = self._time(deployment, lambda load: server.handle(body, content_type, load), instances, begun)
+        if answer.is_ok:
+            self._request_log.record(deployment.endpoint, deployment.id, body, answer.body)
+        return answer
+
+    def _time(self, deployment: Deployment, ask: Callable[[float], Answer], instances: int, begun: float) -> Answer:
+        """Ask a model server under its present load, and measure that."""
         utilisation = deployment.utilisation_at(deployment.meter.arrive(), self._state.clock())
         asked = time.perf_counter()
-        answer = deployment.server.handle(body, content_type, utilisation)
+        answer = ask(utilisation)
         answered = time.perf_counter()
         deployment.meter.leave(answered - asked)
         self._measure(deployment, answer, instances, (answered - asked) * 1000, (time.perf_counter() - begun) * 1000)
-        if answer.is_ok:
-            self._request_log.record(deployment.endpoint, deployment.id, body, answer.body)
         return answer
 
     def _measure(
         self, deployment: Deployment, answer: Answer, instances: int, model_ms: float, total_ms: float
     ) -> None:
-        labels, resource = deployment.labels, deployment.resource
-        response_class = f"{answer.status // 100}xx" if answer.status != TIMEOUT else "5xx"
-        self._sink.add(f"{PREFIX}prediction_count", labels, resource, instances)
-        self._sink.add(f"{PREFIX}response_count", {**labels, "response_code": response_class}, resource, 1)
-        if not answer.is_ok:
-            self._sink.add(f"{PREFIX}error_count", labels, resource, 1)
-        for kind, value in (("total", total_ms), ("model", model_ms), ("overhead", total_ms - model_ms)):
-            self._sink.observe(f"{PREFIX}prediction_latencies", {**labels, "latency_type": kind}, resource, value)
+        code = f"{answer.status // 100}xx" if answer.status != TIMEOUT else "5xx"
+        values = (instances, 1, total_ms, model_ms, total_ms - model_ms, 1)
+        resource = deployment.resource
+        self._record(
+            [
+                Observation(metric, labels, resource, value, is_count)
+                for (metric, labels, is_count), value in zip(
+                    deployment.series(code, is_ok=answer.is_ok), values, strict=False
+                )
+            ]
+        )
+
+
+def _recorder(sink: MetricSink) -> Callable[[Sequence[Observation]], None]:
+    """Return how measurements reach a sink: all at once where it can take them so."""
+    if isinstance(sink, BulkSink):
+        return sink.record
+
+    def one_by_one(measured: Sequence[Observation]) -> None:
+        for metric, labels, resource, value, is_count in measured:
+            if is_count:
+                sink.add(metric, labels, resource, int(value))
+            else:
+                sink.observe(metric, labels, resource, value)
+
+    return one_by_one

@@ -120,23 +120,23 @@ class Registry:
 
     def ListModels(self, request: Any) -> Any:
         """List models, each as its default version."""
-        parent = self._state.projects.location(request.parent)
-        views = [
-            self._view(model, model.default_version())
-            for name, model in self._state.models.items()
-            if name.startswith(f"{parent}/models/")
-        ]
+        prefix = f"{self._state.projects.location(request.parent)}/models/"
         matches = compile_filter(request.filter, ("model", "display_name", "labels", "base_model_name"))
-        found = order([view for view in views if matches(_fields(view))], request.order_by, _fields, _ORDER)
-        shown, token = page(found, request.page_size, request.page_token)
-        return raw("ListModelsResponse")(models=shown, next_page_token=token)
+        models = [model for name, model in self._state.models.items() if name.startswith(prefix)]
+        if request.filter:
+            models = [model for model in models if matches(_fields(model))]
+        if request.order_by:
+            models = order(models, request.order_by, _fields, _ORDER)
+        shown, token = page(models, request.page_size, request.page_token)
+        views = [self._view(model, model.default_version()) for model in shown]
+        return raw("ListModelsResponse")(models=views, next_page_token=token)
 
     def ListModelVersions(self, request: Any) -> Any:
         """List a model's versions; only here, names carry the version's id."""
         model, _ = self.find(request.name.partition("@")[0])
         views = [self._view(model, number, with_version=True) for number in sorted(model.versions)]
         matches = compile_filter(request.filter, ("labels",))
-        found = [view for view in views if matches(_fields(view))]
+        found = [view for view in views if matches({"labels": dict(view.labels)}.get)]
         found = order(found, request.order_by, _version_fields, _VERSION_ORDER)
         shown, token = page(found, request.page_size, request.page_token)
         return raw("ListModelVersionsResponse")(models=shown, next_page_token=token)
@@ -324,14 +324,16 @@ class Registry:
         return self._operations.begin(method, name, request, raw("DeleteOperationMetadata")(), duration, decided)
 
 
-def _fields(view: Message) -> Fields:
+def _fields(model: RegisteredModel) -> Fields:
+    """What a model is found by: its own values, and those of its default version."""
+    version = model.versions[model.default_version()]
     values = {
-        "model": last_segment(view.name.partition("@")[0]),
-        "display_name": view.display_name,
-        "labels": dict(view.labels),
-        "base_model_name": view.base_model_source.model_garden_source.public_model_name,
-        "create_time": moment(view.create_time),
-        "update_time": moment(view.update_time),
+        "model": last_segment(model.name),
+        "display_name": model.display_name,
+        "labels": {**model.labels, **version.labels},
+        "base_model_name": version.base_model_source.model_garden_source.public_model_name,
+        "create_time": model.create_time,
+        "update_time": model.update_time,
     }
     return values.get
 

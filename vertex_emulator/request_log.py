@@ -46,6 +46,10 @@ class RequestLog:
         """Return the newest rows, oldest first."""
         return list(self._rows)
 
+    def is_logged(self, endpoint: str) -> bool:
+        """Whether some of an endpoint's predictions are logged."""
+        return self._rates.get(endpoint, 0.0) > 0
+
     def record(self, endpoint: str, deployed_model_id: str, request: bytes, response: bytes) -> None:
         """Log one prediction, if it is sampled."""
         rate = self._rates.get(endpoint, 0.0)

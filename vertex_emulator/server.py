@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -71,7 +71,7 @@ class Emulator:
         self,
         config: Config | None = None,
         *,
-        clock: clocks.Clock = clocks.now,
+        clock: clocks.Clock | None = None,
         sink: MetricSink | None = None,
         log_sink: LogSink | None = None,
         request_sink: RequestSink | None = None,
@@ -86,6 +86,7 @@ class Emulator:
         ``monitoring`` is served there too, shares the planned faults, and takes what was served unless a ``sink`` does.
         """
         self.config = config or Config()
+        clock = clock or clocks.running()
         self.faults = Faults()
         self.permissions = PermissionLog()
         self.profiles = ProfileBook()
@@ -332,8 +333,9 @@ def _rpc_handler(served: Served, translate: Callable[[Answered], Sequence[bytes]
 
 def _carry_out(served: Served, request: Any, context: grpc.ServicerContext) -> Answered:
     try:
-        with called_by(*caller_of(context)):
-            answered = served.call(request, _routing(context))
+        metadata = context.invocation_metadata()
+        with called_by(*caller_of(metadata)):
+            answered = served.call(request, _routing(metadata))
     except ApiError as error:
         if error.deployed_model:
             context.set_trailing_metadata(((DEPLOYED_MODEL_HEADER, error.deployed_model),))
@@ -343,8 +345,8 @@ def _carry_out(served: Served, request: Any, context: grpc.ServicerContext) -> A
     return answered
 
 
-def _routing(context: grpc.ServicerContext) -> str:
-    for key, value in context.invocation_metadata():
+def _routing(metadata: Iterable[tuple[str, str | bytes]]) -> str:
+    for key, value in metadata:
         if key == _ROUTING_HEADER:
             return unquote(value if isinstance(value, str) else value.decode())
     return ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vertex_emulator.clock import Clock, now
+from vertex_emulator.clock import Clock, running
 from vertex_emulator.config import Config
 from vertex_emulator.monitoring.server import Monitoring
 from vertex_emulator.rest.server import RestServer
@@ -42,9 +42,10 @@ class LocalVertex:
         ports: Ports = Ports(),
         seed: int = 1,
         log_sink: LogSink | None = None,
-        clock: Clock = now,
+        clock: Clock | None = None,
     ) -> None:
         config = config or Config()
+        clock = clock or running()
         project, number = next(iter(config.projects.items()), ("local-project", "123456789012"))
         settings = config.monitoring.as_arguments()
         self.monitoring = Monitoring(project_id=project, project_number=int(number), clock=clock, **settings)

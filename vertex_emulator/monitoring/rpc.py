@@ -110,7 +110,7 @@ def generic_handler(
     def handler(name: str, method: Method) -> grpc.RpcMethodHandler[Message, Message]:
         def behaviour(request: Message, context: grpc.ServicerContext) -> Message:
             try:
-                with called_by(*caller_of(context)):
+                with called_by(*caller_of(context.invocation_metadata())):
                     return log.carry_out(service, name, method, request)
             except ApiError as error:
                 context.abort(error.code, error.message)

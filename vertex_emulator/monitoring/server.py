@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 
 from vertex_emulator.calls import Answered, Callee, Served
-from vertex_emulator.clock import Clock, now, wall_seconds
+from vertex_emulator.clock import Clock, running, wall_seconds
 from vertex_emulator.monitoring.alerting import AlertPolicyService
 from vertex_emulator.monitoring.channels import Delivery, Publish, Undelivered
 from vertex_emulator.monitoring.descriptors import Descriptors
@@ -43,13 +43,14 @@ class Monitoring:
         publish: Publish | None = None,
         delay: float = 60.0,
         delays: Mapping[str, float] | None = None,
-        clock: Clock = now,
+        clock: Clock | None = None,
         buckets: Mapping[str, Buckets] | None = None,
         project_id: str = "local-project",
         project_number: int = 123456789012,
         retention: float = RETENTION,
         webhook_backoff: float = 10.0,
     ) -> None:
+        clock = clock or running()
         self.calls = CallLog()
         self._project = Project(project_id, project_number)
         self._descriptors = Descriptors()

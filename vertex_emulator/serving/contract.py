@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import grpc
 
@@ -19,6 +20,8 @@ class Answer:
     status: int
     body: bytes
     content_type: str = "application/json"
+    predictions: Sequence[Any] | None = None
+    """The predictions themselves, of a server within this process that was asked without JSON."""
 
     @property
     def is_ok(self) -> bool:
@@ -47,6 +50,14 @@ class ModelServer(Protocol):
 
     def stop(self) -> None:
         """Stop, and release everything."""
+
+
+@runtime_checkable
+class InProcess(Protocol):
+    """A server that needs no JSON to be asked."""
+
+    def predict(self, instances: Sequence[Any], utilisation: float) -> Answer:
+        """Answer as ``handle`` does, with ``predictions`` and an empty body where it is well."""
 
 
 def raise_for(answer: Answer, deployed_model: str) -> None:

@@ -6,7 +6,7 @@ import json
 import random
 import time
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import NormalDist
 from typing import Any
 
@@ -39,20 +39,27 @@ class SimulatedServer:
 
     def handle(self, body: bytes, content_type: str, utilisation: float) -> Answer:
         """Answer after the time that the load makes it take."""
-        profile = self._profile()
-        under_load = strain(utilisation)
-        if self._random.random() < under_load.shed:
-            return _error(503, "The server is overloaded.")
-        spread = self._random.lognormvariate(0, profile.latency_spread) if profile.latency_spread else 1.0
-        self._sleep(profile.latency_ms * spread * under_load.latency_factor / 1000)
-        if self._random.random() < profile.error_rate:
-            return _error(500, "The model failed.")
         try:
             instances = json.loads(body)["instances"]
         except (ValueError, KeyError, TypeError):
             return _error(400, 'The request needs {"instances": [...]}.')
-        predictions = [self._predict(instance, profile) for instance in instances]
-        return Answer(200, json.dumps({"predictions": predictions}).encode())
+        answer = self.predict(instances, utilisation)
+        if answer.predictions is None:
+            return answer
+        return Answer(answer.status, json.dumps({"predictions": answer.predictions}).encode())
+
+    def predict(self, instances: Sequence[Any], utilisation: float) -> Answer:
+        """The same without JSON around it."""
+        profile = self._profile()
+        under_load = strain(utilisation)
+        if under_load.shed and self._random.random() < under_load.shed:
+            return _error(503, "The server is overloaded.")
+        if profile.latency_ms > 0:  # a sleep of no time takes time
+            spread = self._random.lognormvariate(0, profile.latency_spread) if profile.latency_spread else 1.0
+            self._sleep(profile.latency_ms * spread * under_load.latency_factor / 1000)
+        if profile.error_rate and self._random.random() < profile.error_rate:
+            return _error(500, "The model failed.")
+        return Answer(200, b"", predictions=[self._predict(instance, profile) for instance in instances])
 
     def supervise(self) -> None:
         """It never crashes."""
