@@ -7,7 +7,7 @@ use it; ``cloud`` is the other form, with processes of their own and compressed 
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -79,11 +79,17 @@ class Servers:
             log_sink=LogSinks(self.pubsub.address, PROJECT).export,
             extra_handlers=self.monitoring.handlers(),
         )
+        # Monitoring is served at the emulator's address, and its calls count there too.
+        self.monitoring.calls.permissions = self.emulator.permissions
         self.address = self.emulator.start(tick=False)
         self._channel = grpc.insecure_channel(self.address)
         self.endpoints = EndpointServiceClient(transport=EndpointServiceGrpcTransport(channel=self._channel))
         self.models = ModelServiceClient(transport=ModelServiceGrpcTransport(channel=self._channel))
         self._ids = iter(range(1, 1_000_000))
+        self.permissions: dict[str, set[str]] = defaultdict(set)
+        """What each function that was woken needed of Vertex AI and Monitoring."""
+        self.publications: dict[str, set[str]] = defaultdict(set)
+        """The topics that each has published to."""
 
     def clock(self) -> datetime:
         return self.now
@@ -132,8 +138,29 @@ class Servers:
 
     def post(self, function: str, body: bytes, path: str = "") -> int:
         """Post any body to a function."""
-        answer = self.apps.client(function).post(f"/{path}", data=body, content_type="application/json")
+        with self.recorded(function):
+            answer = self.apps.client(function).post(f"/{path}", data=body, content_type="application/json")
         return int(answer.status_code)
+
+    @contextmanager
+    def recorded(self, function: str) -> Iterator[None]:
+        """Add what the calls inside need to what a function needs."""
+        permissions, topics_before = self._permissions_used(), self._publications()
+        yield
+        self.permissions[function] |= set(self._permissions_used() - permissions)
+        self.publications[function] |= set(self._publications() - topics_before)
+
+    def _permissions_used(self) -> Counter[str]:
+        used: Counter[str] = Counter()
+        for one in self.emulator.permissions_used:
+            used[one.permission] += one.calls
+        return used
+
+    def _publications(self) -> Counter[str]:
+        self.emulator.logs.drain()  # what a log sink publishes is nobody's
+        prefix = f"projects/{PROJECT}/topics/"
+        counts = self.pubsub.broker.counts().items()
+        return Counter({name.removeprefix(prefix): c["published"] for name, c in counts if name.startswith(prefix)})
 
     def published(self, topic: str) -> list[Message]:
         """Take everything that waits in a topic."""

@@ -9,7 +9,21 @@ from shared import runtime
 from shared.actions.advance import advance_rollout as advance
 from shared.events.message import Message
 from shared.events.rollout import parse_rollout_due
+from shared.permissions import PUBLISH, STORE
 from shared.wiring import world
+
+PERMISSIONS = (
+    "aiplatform.endpoints.create",
+    "aiplatform.endpoints.deploy",
+    "aiplatform.endpoints.get",
+    "aiplatform.endpoints.update",
+    "aiplatform.modelEvaluations.list",
+    "aiplatform.models.get",
+    "aiplatform.models.list",
+    "aiplatform.models.update",
+    *STORE,
+    PUBLISH,
+)
 
 
 @functions_framework.cloud_event

@@ -7,7 +7,15 @@ from cloudevents.http import CloudEvent
 
 from shared import runtime
 from shared.actions.assess import assess_rollouts as assess
+from shared.permissions import PUBLISH, STORE
 from shared.wiring import world
+
+PERMISSIONS = (
+    "aiplatform.endpoints.list",
+    "monitoring.timeSeries.list",
+    *STORE,
+    PUBLISH,
+)
 
 
 @functions_framework.cloud_event

@@ -7,7 +7,15 @@ from cloudevents.http import CloudEvent
 
 from shared import runtime
 from shared.actions.find_runs import find_training_runs as find
+from shared.permissions import PUBLISH, STORE
 from shared.wiring import world
+
+PERMISSIONS = (
+    "aiplatform.customJobs.list",
+    "aiplatform.trainingPipelines.list",
+    *STORE,
+    PUBLISH,
+)
 
 
 @functions_framework.cloud_event

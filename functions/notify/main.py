@@ -9,7 +9,10 @@ from shared import runtime
 from shared.actions.notify import notify_people
 from shared.events.message import Message
 from shared.events.rollout import parse_rollout_changed
+from shared.permissions import PUBLISH, SECRETS, STORE
 from shared.wiring import world
+
+PERMISSIONS = (*STORE, PUBLISH, SECRETS)
 
 
 @functions_framework.cloud_event

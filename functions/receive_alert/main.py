@@ -10,7 +10,10 @@ from shared import runtime, topics
 from shared.errors import PermanentError, TransientError
 from shared.events.alert import alert_message, parse_alert
 from shared.identity import is_known_sender
+from shared.permissions import PUBLISH, SECRETS
 from shared.wiring import world
+
+PERMISSIONS = (PUBLISH, SECRETS)
 
 
 @functions_framework.http

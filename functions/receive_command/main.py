@@ -10,7 +10,15 @@ from shared import runtime
 from shared.actions.command import ForbiddenError, obey, parse_command
 from shared.errors import PermanentError, RefusedError, TransientError
 from shared.identity import GOOGLE_CERTS, UnauthenticatedError, audience_of, verified_email
+from shared.permissions import PUBLISH, STORE
 from shared.wiring import world
+
+PERMISSIONS = (
+    "aiplatform.endpoints.get",
+    "aiplatform.endpoints.update",
+    *STORE,
+    PUBLISH,
+)
 
 
 @functions_framework.http

@@ -11,7 +11,20 @@ from shared import runtime
 from shared.actions.register import register_model as register
 from shared.events.message import Ignored, Message
 from shared.events.training import parse_training_completed
+from shared.permissions import PUBLISH, STORE
 from shared.wiring import world
+
+PERMISSIONS = (
+    "aiplatform.modelEvaluations.import",
+    "aiplatform.modelEvaluations.list",
+    "aiplatform.models.get",
+    "aiplatform.models.list",
+    "aiplatform.models.update",
+    "aiplatform.models.upload",
+    "aiplatform.pipelineJobs.get",
+    *STORE,
+    PUBLISH,
+)
 
 
 @functions_framework.cloud_event

@@ -7,7 +7,16 @@ from cloudevents.http import CloudEvent
 
 from shared import runtime
 from shared.actions.retire import retire_models as retire
+from shared.permissions import PUBLISH, STORE
 from shared.wiring import world
+
+PERMISSIONS = (
+    "aiplatform.endpoints.list",
+    "aiplatform.endpoints.undeploy",
+    "aiplatform.endpoints.update",
+    *STORE,
+    PUBLISH,
+)
 
 
 @functions_framework.cloud_event

@@ -9,7 +9,15 @@ from shared import runtime
 from shared.actions.roll_back import roll_back as give_back
 from shared.events.alert import parse_alert
 from shared.events.message import Message
+from shared.permissions import PUBLISH, STORE
 from shared.wiring import world
+
+PERMISSIONS = (
+    "aiplatform.endpoints.get",
+    "aiplatform.endpoints.update",
+    *STORE,
+    PUBLISH,
+)
 
 
 @functions_framework.cloud_event

@@ -9,7 +9,15 @@ from shared import runtime
 from shared.actions.start import start_rollouts
 from shared.events.message import Ignored, Message
 from shared.events.model import parse_model_uploaded
+from shared.permissions import PUBLISH, STORE
 from shared.wiring import world
+
+PERMISSIONS = (
+    "aiplatform.modelEvaluations.list",
+    "aiplatform.models.list",
+    *STORE,
+    PUBLISH,
+)
 
 
 @functions_framework.cloud_event

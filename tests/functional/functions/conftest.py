@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from infra.table import load_table
 from local.identity import Issuer, KeyServer
 from local.receiver import Receiver
 from local.stepped import Apps
 from tests.functional.functions.harness import AUDIENCE, NOTICE_SECRET, Cloud
+
+TABLE = load_table()
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +32,19 @@ def cloud(apps: Apps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         monkeypatch.setenv(name, value)
     made.open()
     yield made
+    needed, published = dict(made.permissions), dict(made.publications)
     made.close()
+    # Every story holds the calls that it saw against what the functions may do in the cloud.
+    for name, permissions in needed.items():
+        row = TABLE.get(name)
+        assert row, f"infra/functions.yaml has no row {name}"
+        assert not permissions - row.granted, (
+            f"{name} needs {permissions - row.granted}; PERMISSIONS and its row lack it"
+        )
+        unknown = published[name] - set(row.publishes)
+        assert not unknown, (
+            f"{name} has published to {unknown}; `publishes` in its row of infra/functions.yaml lacks it"
+        )
 
 
 @pytest.fixture(scope="session")

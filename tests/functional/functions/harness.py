@@ -53,7 +53,8 @@ class Cloud(Servers):
     def command(self, body: Any, token: str | None = None) -> tuple[int, dict[str, Any]]:
         """What ``receive_command`` answers."""
         headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
-        answer = self.apps.client("receive_command").post("/", json=body, headers=headers)
+        with self.recorded("receive_command"):
+            answer = self.apps.client("receive_command").post("/", json=body, headers=headers)
         return int(answer.status_code), dict(answer.get_json())
 
     def tell(self, command: str, version: str, **more: str) -> str:

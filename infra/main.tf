@@ -1,0 +1,105 @@
+# Everything that Vertex Rollouts needs in one project: `terraform apply`. docs/deploy.md has each step.
+
+data "google_project" "this" {
+  project_id = var.project.id
+}
+
+locals {
+  number       = data.google_project.this.number
+  pubsub_agent = "serviceAccount:service-${local.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
+  services = toset([
+    "aiplatform.googleapis.com",
+    "artifactregistry.googleapis.com",
+    "cloudbuild.googleapis.com",
+    "cloudfunctions.googleapis.com",
+    "cloudscheduler.googleapis.com",
+    "firestore.googleapis.com",
+    "iam.googleapis.com",
+    "iap.googleapis.com",
+    "logging.googleapis.com",
+    "monitoring.googleapis.com",
+    "pubsub.googleapis.com",
+    "run.googleapis.com",
+    "secretmanager.googleapis.com",
+  ])
+}
+
+resource "google_project_service" "this" {
+  for_each           = local.services
+  project            = var.project.id
+  service            = each.value
+  disable_on_destroy = false # others may use it too
+}
+
+module "function" {
+  for_each = local.table
+  source   = "./modules/function"
+
+  function = merge(each.value, {
+    # Without a value a secret has no version, and a revision that wants it does not start.
+    secrets = { for variable, secret in each.value.secrets : variable => secret if contains(keys(local.secrets), secret) }
+  })
+  environment = each.value.environment
+  place = {
+    project = var.project.id
+    number  = local.number
+    region  = var.project.region
+    prefix  = var.project.prefix
+  }
+  build = {
+    zip             = "${local.zips}/${each.key}.zip"
+    bucket          = google_storage_bucket.sources.name
+    service_account = google_service_account.build.id
+  }
+  store = {
+    database = google_firestore_database.this.name
+    role     = google_project_iam_custom_role.store.id
+  }
+  people                = var.page.people
+  reports_bucket        = google_storage_bucket.reports.name
+  secrets               = local.secrets
+  topics                = { for name, topic in google_pubsub_topic.this : name => topic.id }
+  target_projects       = local.target_projects
+  notification_channels = local.people
+
+  depends_on = [google_project_service.this, google_project_iam_member.build]
+}
+
+# Who builds the zips; the default account of Cloud Build may do far more.
+resource "google_service_account" "build" {
+  project      = var.project.id
+  account_id   = "${var.project.prefix}-build"
+  display_name = "Vertex Rollouts: builds the functions"
+}
+
+resource "google_project_iam_member" "build" {
+  for_each = toset(["roles/logging.logWriter", "roles/artifactregistry.writer", "roles/storage.objectViewer"])
+  project  = var.project.id
+  role     = each.value
+  member   = google_service_account.build.member
+}
+
+# Deploying a model as an account is acting as it.
+resource "google_service_account_iam_member" "serving" {
+  for_each           = toset(var.delivery.serving_accounts)
+  service_account_id = "projects/-/serviceAccounts/${each.value}"
+  role               = "roles/iam.serviceAccountUser"
+  member             = module.function["advance_rollout"].member
+}
+
+resource "google_storage_bucket_iam_member" "artifacts" {
+  for_each = toset(var.delivery.artifact_buckets)
+  bucket   = each.value
+  role     = "roles/storage.objectViewer"
+  member   = module.function["register_model"].member
+}
+
+module "endpoint" {
+  for_each     = var.endpoints
+  source       = "./modules/endpoint"
+  project      = var.project.id
+  number       = each.key
+  region       = each.value.region
+  display_name = each.value.display_name
+  dedicated    = each.value.dedicated
+}

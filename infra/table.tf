@@ -1,0 +1,50 @@
+# The table of functions, and what follows from it and from the policies.
+
+locals {
+  table = {
+    for name, row in yamldecode(file("${path.module}/functions.yaml")) : name => {
+      name        = name
+      does        = row.does
+      wakes_on    = row.wakes_on
+      every       = try(row.every, "")
+      callers     = try(row.callers, "nobody")
+      attempts    = try(row.attempts, 5)
+      backoff     = try(row.backoff, "600s")
+      permissions = try(row.permissions, [])
+      store       = try(row.store, true)
+      reports     = try(row.reports, false)
+      publishes   = try(row.publishes, ["dead-letters"])
+      secrets     = try(row.secrets, {})
+      environment = try(row.environment, {})
+      memory      = try(row.memory, "512Mi")
+      timeout     = try(row.timeout, 540)
+      instances   = try(row.instances, 10)
+      warm        = try(row.warm, 0)
+    }
+  }
+
+  topics = setunion(
+    ["dead-letters"],
+    [for row in local.table : row.wakes_on if row.wakes_on != "https"],
+    flatten([for row in local.table : row.publishes]),
+  )
+
+  folder   = startswith(var.delivery.policies, "/") ? var.delivery.policies : "${path.module}/${var.delivery.policies}"
+  zips     = startswith(var.delivery.zips, "/") ? var.delivery.zips : "${path.module}/${var.delivery.zips}"
+  policies = { for file in fileset(local.folder, "*.yaml") : file => yamldecode(file("${local.folder}/${file}")) }
+
+  targets = merge([
+    for policy in values(local.policies) : {
+      for target in policy.targets : "${policy.model}/${target.region}/${target.endpoint}" => {
+        model    = policy.model
+        project  = try(target.project, var.project.id)
+        region   = target.region
+        endpoint = tostring(target.endpoint)
+        machine  = policy.machine
+        checks   = try(policy.rollout.checks, [])
+      }
+    }
+  ]...)
+
+  target_projects = setunion([var.project.id], [for target in local.targets : target.project])
+}
