@@ -6,10 +6,10 @@ READY := $(VENV)/.ready
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check lint types layers format bench soak package clean
+.PHONY: help setup tools demo up test check lint types layers infra-check format bench soak package cloud-test clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-9s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 setup: $(READY) ## the virtual environment, installed from the pinned requirements
 
@@ -31,7 +31,7 @@ up: $(READY) ## the same system, left running to play with
 test: $(READY) ## all tests
 	@$(BIN)/python -m pytest -n auto
 
-check: lint types layers ## lint, types, layers (test is apart)
+check: lint types layers infra-check ## lint, types, layers, Terraform and checkov (test is apart)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -43,6 +43,18 @@ types: $(READY)
 
 layers: $(READY)
 	@$(BIN)/lint-imports
+
+infra-check: $(READY) ## terraform fmt, validate and test, and checkov; nothing when infra/ is unchanged
+	@$(BIN)/python -m infra.check
+
+tools: .venv-checkov/.ready ## checkov, in an environment of its own (once, about a minute)
+
+.venv-checkov/.ready: infra/requirements-checkov.txt
+	@echo "Setting up .venv-checkov (once, about a minute) ..."
+	@$(PYTHON) -m venv .venv-checkov
+	@.venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r infra/requirements-checkov.txt 2>&1 | grep -v '^WARNING: Location' || true
+	@.venv-checkov/bin/checkov --version >/dev/null
+	@touch $@
 
 format: $(READY) ## format the code
 	@$(BIN)/ruff format .

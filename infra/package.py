@@ -1,8 +1,8 @@
 """One zip per function, as it is deployed: ``python -m infra.package [--out FOLDER] [NAME...]``.
 
-``main.py`` stands at the root, beside exactly the parts of ``shared`` that it imports and the pinned requirements. Terraform is handed
-path and hash, so the same sources must give the same bytes on every machine, or functions that nobody changed would be deployed
-again: names are sorted, dates and modes are fixed, and nothing is compressed, since deflated bytes depend on the version of zlib.
+``main.py`` stands at the root, beside exactly the parts of ``shared`` that it imports and the pinned requirements. The same sources give the
+same bytes: names are sorted, dates and modes are fixed. Only another zlib deflates otherwise, so beside each zip stands the hash of what
+is in it (``NAME.sha256``), and that is what Terraform names the source by: functions that nobody changed are not deployed again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Package:
     files: int
     bytes: int
     sha256: str
-    """Of the zip, in hexadecimal digits."""
+    """Of what is in it, names and bytes, in hexadecimal digits; also in ``NAME.sha256`` beside the zip."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +66,7 @@ def package_all(root: Path, out: Path, names: Sequence[str] = ()) -> list[Packag
     out.mkdir(parents=True, exist_ok=True)
     packages = [_write(out / f"{name}.zip", name, files) for name, files in contents.items()]
     if not names:
-        for stale in out.glob("*.zip"):
+        for stale in [*out.glob("*.zip"), *out.glob("*.sha256")]:
             if stale.stem not in known:
                 stale.unlink()
     return packages
@@ -110,15 +110,19 @@ def _defines(main: Path, name: str) -> bool:
 def _write(path: Path, name: str, files: dict[str, Path]) -> Package:
     """The zip, complete or not at all: Terraform may look at any moment."""
     unfinished = path.with_suffix(".zip.part")
-    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_STORED) as archive:
+    seen = hashlib.sha256()
+    with zipfile.ZipFile(unfinished, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for entry in sorted(files):
             info = zipfile.ZipInfo(entry, _DATE)
             info.external_attr = _MODE << 16
             info.create_system = _UNIX
-            archive.writestr(info, files[entry].read_bytes())
+            info.compress_type = zipfile.ZIP_DEFLATED
+            content = files[entry].read_bytes()
+            archive.writestr(info, content, compresslevel=9)
+            seen.update(f"{entry}\0{len(content)}\0".encode() + content)
     unfinished.replace(path)
-    content = path.read_bytes()
-    return Package(name, str(path), len(files), len(content), hashlib.sha256(content).hexdigest())
+    path.with_suffix(".sha256").write_text(seen.hexdigest())
+    return Package(name, str(path), len(files), path.stat().st_size, seen.hexdigest())
 
 
 if __name__ == "__main__":

@@ -8,9 +8,12 @@ some kilobytes too large costs nothing, one that lacks a module fails at the mom
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 SHARED = "shared"
@@ -91,6 +94,34 @@ def _refuse_siblings(root: Path, file: Path, imported: _Import, top: str) -> Non
             f"a function may import {SHARED}, the standard library and what requirements.txt names"
         )
 
+    lacking = _unpinned(root, top)
+    if lacking is not None:
+        raise PackagingError(
+            f"{_place(root, file, imported)} imports {imported.module}, which {lacking}; a function is deployed with requirements.txt "
+            "and nothing else: pin it there, with its size and reason, or do without"
+        )
+
+
+def _unpinned(root: Path, top: str) -> str | None:
+    """Why a package of others would be missing where the function is deployed; None where it would not."""
+    requirements = root / "requirements.txt"
+    if not requirements.is_file():
+        return None  # said better when the zip is written
+    found = _distributions().get(top, ())
+    pinned = {_normal(line) for line in requirements.read_text().splitlines() if re.match(r"[A-Za-z0-9]", line)}
+    if pinned & {_normal(name) for name in found}:
+        return None
+    return f"comes with {found[0]}" if found else "no installed package brings"
+
+
+@lru_cache(maxsize=1)
+def _distributions() -> dict[str, list[str]]:
+    return dict(packages_distributions())
+
+
+def _normal(line: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.split(r"[=<>!~;\[ ]", line, maxsplit=1)[0]).lower()
+
 
 def _place(root: Path, file: Path, imported: _Import) -> str:
     return f"{file.relative_to(root)}:{imported.line}"
@@ -105,7 +136,18 @@ def _data(init: Path) -> Iterator[Path]:
             yield from (below for below in path.rglob("*") if below.is_file() and below.suffix in DATA)
 
 
-def _imports(root: Path, file: Path) -> Iterator[_Import]:
+def _imports(root: Path, file: Path) -> tuple[_Import, ...]:
+    """Read once, as most files are reached by every function."""
+    known = file.stat()
+    return _imports_at(root, file, known.st_mtime_ns, known.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _imports_at(root: Path, file: Path, _written: int, _size: int) -> tuple[_Import, ...]:
+    return tuple(_read_imports(root, file))
+
+
+def _read_imports(root: Path, file: Path) -> Iterator[_Import]:
     if file.suffix != ".py":
         return
     try:

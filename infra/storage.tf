@@ -1,7 +1,6 @@
 # What is kept: records in Firestore, reports and sources in buckets, secrets.
 
 resource "google_firestore_database" "this" {
-  #checkov:skip=CKV_GCP_120:Google's own encryption keys; a key of ours would be one more way to stop a rollback
   project                           = var.project.id
   name                              = var.store.database
   location_id                       = var.store.location

@@ -12,10 +12,14 @@ mock_provider "google" {
       name   = "projects/example-project/serviceAccounts/someone@example-project.iam.gserviceaccount.com"
     }
   }
+  mock_resource "google_pubsub_topic" {
+    defaults = { id = "projects/example-project/topics/some-topic" }
+  }
 }
 
 variables {
-  project = { id = "example-project" }
+  project  = { id = "example-project" }
+  alerting = { emails = ["ml@example.com"] }
 }
 
 run "defaults" {
@@ -25,4 +29,84 @@ run "defaults" {
     condition     = length(module.function) == length(yamldecode(file("functions.yaml")))
     error_message = "Each row of the table is a function."
   }
+  assert {
+    condition     = output.roles["roll_back"] == tolist(["aiplatform.endpoints.get", "aiplatform.endpoints.update"])
+    error_message = "roll_back can read and update an endpoint, and neither deploy nor delete."
+  }
+  assert {
+    condition     = alltrue([for name, function in module.function : function.subscription == replace(name, "_", "-") if local.table[name].wakes_on != "https"])
+    error_message = "What Pub/Sub wakes has a subscription of its name."
+  }
+  assert {
+    condition     = google_cloud_scheduler_job.tick["assess_rollouts"].schedule == "* * * * *" && jsondecode(base64decode(google_cloud_scheduler_job.tick["assess_rollouts"].pubsub_target[0].data)).job == "assess_rollouts"
+    error_message = "A tick a minute, with data: the Functions Framework refuses a message without."
+  }
+  assert {
+    condition     = length(google_firestore_index.this) == 2 * length(yamldecode(file("firestore.yaml")).indexes)
+    error_message = "Each composite index is made in both directions."
+  }
+  assert {
+    condition     = length(google_monitoring_notification_channel.pubsub) == 1 && length(google_monitoring_notification_channel.webhook) == 0
+    error_message = "Incidents come by Pub/Sub unless the webhook is asked for."
+  }
+  assert {
+    condition     = strcontains(google_logging_project_sink.default.exclusions[0].filter, "auth_token=")
+    error_message = "Requests whose address may hold the webhook's token are not logged."
+  }
+  assert {
+    condition     = length(google_billing_budget.this) == 0
+    error_message = "No budget without an account."
+  }
+  assert {
+    condition     = length(output.alerts["arr-coc-relevance/us-central1/arr-coc-serving"]) == 6
+    error_message = "Errors, latency, two qualities, no traffic, saturation."
+  }
+}
+
+run "webhook_budget_and_endpoint" {
+  command = plan
+  variables {
+    alerting    = { by = "webhook" }
+    alert_token = "a-token"
+    budget      = { billing_account = "000000-000000-000000", monthly = 600 }
+    endpoints   = { "1234567890" = { region = "us-central1", display_name = "churn" } }
+    page        = { people = ["group:ml@example.com"] }
+  }
+
+  assert {
+    condition     = google_monitoring_notification_channel.webhook[0].type == "webhook_basicauth"
+    error_message = "The token is a password: addresses are logged."
+  }
+  assert {
+    condition     = google_secret_manager_secret.this["alert-token"].secret_id == "vertex-rollouts-alert-token"
+    error_message = "The token is a secret."
+  }
+  assert {
+    condition     = google_billing_budget.this[0].threshold_rules[2].threshold_percent == 1
+    error_message = "Thresholds are shares: 1.0 is all of the budget."
+  }
+}
+
+run "a_project_is_named_by_its_id" {
+  command = plan
+  variables {
+    project = { id = "123456789012" }
+  }
+  expect_failures = [var.project]
+}
+
+run "silence_is_longer_than_two_ticks" {
+  command = plan
+  variables {
+    alerting = { silence = "30s" }
+  }
+  expect_failures = [var.alerting]
+}
+
+run "a_budget_has_an_amount" {
+  command = plan
+  variables {
+    budget = { billing_account = "000000-000000-000000" }
+  }
+  expect_failures = [var.budget]
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -21,7 +20,7 @@ def test_a_zip_has_main_at_its_root_beside_shared_and_the_requirements(tmp_path:
     (package,) = package_all(root, tmp_path / "out")
     content = (tmp_path / "out" / "act.zip").read_bytes()
     assert (package.function, package.files, package.bytes) == ("act", 4, len(content))
-    assert package.sha256 == hashlib.sha256(content).hexdigest()
+    assert (tmp_path / "out" / "act.sha256").read_text() == package.sha256
     with zipfile.ZipFile(package.path) as archive:
         assert archive.namelist() == ["main.py", "requirements.txt", "shared/__init__.py", "shared/a.py"]
         assert archive.read("main.py") == (root / "functions" / "act" / "main.py").read_bytes()
@@ -29,6 +28,7 @@ def test_a_zip_has_main_at_its_root_beside_shared_and_the_requirements(tmp_path:
 
 def test_the_same_sources_give_the_same_bytes_whenever_and_wherever_they_are(tmp_path: Path) -> None:
     first = package_all(ROOT, tmp_path / "first")
+    zips = sorted(path.name for path in (tmp_path / "first").glob("*.zip"))
     elsewhere = tmp_path / "elsewhere"
     for name in ("functions", "shared"):
         shutil.copytree(ROOT / name, elsewhere / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -39,6 +39,13 @@ def test_the_same_sources_give_the_same_bytes_whenever_and_wherever_they_are(tmp
     second = package_all(elsewhere, tmp_path / "second")
     assert len(first) >= 10
     assert [(p.function, p.sha256) for p in first] == [(p.function, p.sha256) for p in second]
+    bytes_of = [[(tmp_path / folder / name).read_bytes() for name in zips] for folder in ("first", "second")]
+    assert bytes_of[0] == bytes_of[1]
+
+
+def test_each_zip_is_under_250_kilobytes(tmp_path: Path) -> None:
+    sizes = {package.function: package.bytes for package in package_all(ROOT, tmp_path)}
+    assert max(sizes.values()) < 250_000, sizes
 
 
 def test_a_change_in_what_one_function_imports_changes_only_its_zip(tmp_path: Path) -> None:
@@ -99,9 +106,9 @@ def test_the_zip_of_a_removed_function_is_removed_too(tmp_path: Path) -> None:
     package_all(root, out)
     shutil.rmtree(root / "functions" / "old")
     package_all(root, out, ["act"])
-    assert sorted(path.name for path in out.iterdir()) == ["act.zip", "old.zip"]
+    assert sorted(path.name for path in out.iterdir()) == ["act.sha256", "act.zip", "old.sha256", "old.zip"]
     package_all(root, out)
-    assert [path.name for path in out.iterdir()] == ["act.zip"]
+    assert sorted(path.name for path in out.iterdir()) == ["act.sha256", "act.zip"]
 
 
 def test_the_command_prints_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,7 +126,7 @@ def test_the_command_prints_what_terraform_needs_as_json(tmp_path: Path, capsys:
     (package,) = json.loads(capsys.readouterr().out)
     assert package["function"] == "act"
     assert package["path"] == str(out / "act.zip")
-    assert hashlib.sha256(Path(package["path"]).read_bytes()).hexdigest() == package["sha256"]
+    assert (out / "act.sha256").read_text() == package["sha256"]
 
 
 def test_a_function_that_does_not_exist_is_answered_with_those_that_do(

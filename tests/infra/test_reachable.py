@@ -96,12 +96,19 @@ def test_what_is_not_deployed_may_not_be_imported(tmp_path: Path, statement: str
 
 
 def test_modules_of_others_may_be_called_like_ours(tmp_path: Path) -> None:
-    """``shared/policy/jsonschema.py`` does not hide the library, which is looked for at the top level."""
-    write_repository(tmp_path, {"shared/a.py": "import jsonschema, json\n", "shared/jsonschema.py": ""})
+    """A module of ours does not hide the library, which is looked for at the top level."""
+    write_repository(tmp_path, {"shared/a.py": "import pydantic, json\n", "shared/pydantic.py": ""})
     assert found(tmp_path) == ["shared/__init__.py", "shared/a.py"]
 
 
 def test_a_file_that_is_no_python_is_named_with_its_line(tmp_path: Path) -> None:
     write_repository(tmp_path, {"shared/a.py": "x = 1\ndef\n"})
     with pytest.raises(PackagingError, match=r"shared/a\.py:2 cannot be read as Python"):
+        found(tmp_path)
+
+
+@pytest.mark.parametrize(("module", "why"), [("yaml", "comes with PyYAML"), ("ghost", "no installed package brings")])
+def test_a_library_that_is_not_deployed_may_not_be_imported(tmp_path: Path, module: str, why: str) -> None:
+    write_repository(tmp_path, {"shared/a.py": f"def f():\n    import {module}\n"})
+    with pytest.raises(PackagingError, match=rf"shared/a\.py:2 imports {module}, which {why}.*pin it there"):
         found(tmp_path)

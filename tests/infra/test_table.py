@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
+from infra.declared import HOW, declared, differences
 from infra.package import ROOT, functions
 from infra.table import HTTPS, SCHEDULE, Row, TableError, load_table, topics
 from local.cloud import JOBS, ROUTES
@@ -17,36 +16,10 @@ from tests.infra.test_deployed import CLIENTS
 
 TABLE = load_table()
 KNOWN_PERMISSIONS = frozenset(json.loads((ROOT / "tests" / "data" / "permissions.json").read_text())["permissions"])
-HOW = "the top of infra/functions.yaml says how a function is added"
 
 
-def declared(name: str) -> frozenset[str]:
-    """PERMISSIONS of a function's main.py."""
-    spec = importlib.util.spec_from_file_location("main", ROOT / "functions" / name / "main.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    before = sys.modules.get("main")
-    sys.modules["main"] = module  # the framework's decorators look their module up
-    try:
-        spec.loader.exec_module(module)
-    finally:
-        sys.modules.pop("main")
-        if before is not None:
-            sys.modules["main"] = before
-    assert hasattr(module, "PERMISSIONS"), f"functions/{name}/main.py has no PERMISSIONS; {HOW}"
-    permissions = tuple(module.PERMISSIONS)
-    assert len(permissions) == len(set(permissions)), f"functions/{name}/main.py names a permission twice"
-    return frozenset(permissions)
-
-
-def test_every_folder_of_functions_is_a_row_and_every_row_a_folder() -> None:
-    folders, rows = set(functions(ROOT)), set(TABLE)
-    assert not folders - rows, (
-        f"infra/functions.yaml has no row for {sorted(folders - rows)}: it would not be deployed; {HOW}"
-    )
-    assert not rows - folders, (
-        f"infra/functions.yaml has rows for {sorted(rows - folders)}, which functions/ does not have"
-    )
+def test_the_table_says_what_the_code_says() -> None:
+    assert list(differences(ROOT, TABLE)) == []
 
 
 @pytest.mark.parametrize("name", functions(ROOT))
@@ -54,17 +27,6 @@ def test_a_function_has_a_runbook_entry_and_a_list_of_the_clients_that_it_loads(
     runbook = (ROOT / "docs" / "runbook.md").read_text()
     assert f"\n### {name}\n" in runbook, f"docs/runbook.md has no section '### {name}'; {HOW}"
     assert name in CLIENTS, f"CLIENTS in tests/infra/test_deployed.py does not say which clients {name} loads; {HOW}"
-
-
-@pytest.mark.parametrize("name", sorted(TABLE))
-def test_a_row_grants_what_the_code_declares_and_nothing_else(name: str) -> None:
-    granted, wanted = TABLE[name].granted, declared(name)
-    assert not wanted - granted, (
-        f"{name}: PERMISSIONS has {sorted(wanted - granted)}, its row in infra/functions.yaml does not grant it"
-    )
-    assert not granted - wanted, (
-        f"{name}: its row in infra/functions.yaml grants {sorted(granted - wanted)}, PERMISSIONS does not have it"
-    )
 
 
 @pytest.mark.parametrize("name", sorted(TABLE))
@@ -78,7 +40,7 @@ def test_every_permission_exists(name: str) -> None:
 def test_roll_back_can_neither_deploy_nor_delete() -> None:
     of_vertex = {one for one in TABLE["roll_back"].granted if one.startswith("aiplatform.")}
     assert of_vertex == {"aiplatform.endpoints.get", "aiplatform.endpoints.update"}
-    assert declared("roll_back") & of_vertex == of_vertex
+    assert declared(ROOT, "roll_back") & of_vertex == of_vertex
 
 
 def test_only_the_one_that_raises_shares_can_deploy_and_only_the_one_that_cleans_up_can_undeploy() -> None:

@@ -78,8 +78,8 @@ resource "google_service_account_iam_member" "push" {
   member             = "serviceAccount:service-${var.place.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
 }
 
+# Monitoring's webhook and the ID tokens of people are authenticated by the function itself.
 resource "google_cloud_run_v2_service_iam_member" "anyone" {
-  #checkov:skip=CKV_GCP_102:Monitoring's webhook and people's ID tokens are authenticated by the function itself
   count    = var.function.callers == "anyone" ? 1 : 0
   project  = var.place.project
   location = var.place.region

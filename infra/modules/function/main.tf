@@ -6,9 +6,10 @@ locals {
   account    = "${var.place.prefix}-${local.service}"
   is_pushed  = var.function.wakes_on != "https"
   is_page    = var.function.callers == "iap"
-  object     = "functions/${var.function.name}-${try(filesha256(var.build.zip), "missing")}.zip" # a new content is a new revision
+  object     = "functions/${var.function.name}-${local.contents}.zip" # new contents are a new revision
   run_name   = local.is_page ? google_cloud_run_v2_service.page[0].name : google_cloudfunctions2_function.this[0].name
   uri        = local.is_page ? google_cloud_run_v2_service.page[0].uri : google_cloudfunctions2_function.this[0].service_config[0].uri
+  contents   = try(file(replace(var.build.zip, "/[.]zip$/", ".sha256")), "missing")
   base_image = "${var.place.region}-docker.pkg.dev/serverless-runtimes/google-22-full/runtimes/${var.build.runtime}"
   environment = merge(
     {
