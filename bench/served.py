@@ -10,7 +10,7 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -24,17 +24,29 @@ _LOOK_SECONDS = 0.002
 _PATIENCE_SECONDS = 60.0
 
 
-def alone(environment: Mapping[str, str]) -> dict[str, str]:
+def alone(environment: Mapping[str, str], packages: Path | None = None) -> dict[str, str]:
     """An environment in which only a function's folder and the installed packages can be imported, without a home."""
-    packages = sysconfig.get_path("purelib")
+    installed = str(packages or sysconfig.get_path("purelib"))
     # The safe path: otherwise the working directory would be searched for modules before the folder.
-    return {**environment, "PATH": os.environ["PATH"], "PYTHONPATH": packages, "PYTHONSAFEPATH": "1"}
+    return {**environment, "PATH": os.environ["PATH"], "PYTHONPATH": installed, "PYTHONSAFEPATH": "1"}
 
 
 class Served:
-    """One process; a context manager. ``started`` is when it was executed (``time.perf_counter``)."""
+    """One process; a context manager. ``started`` is when it was executed (``time.perf_counter``).
 
-    def __init__(self, function: str, folder: Path, environment: Mapping[str, str], home: Path) -> None:
+    ``interpreter`` is the command that runs Python, ``packages`` the folder that it imports from besides the function's.
+    """
+
+    def __init__(
+        self,
+        function: str,
+        folder: Path,
+        environment: Mapping[str, str],
+        home: Path,
+        *,
+        interpreter: Sequence[str] = INTERPRETER,
+        packages: Path | None = None,
+    ) -> None:
         self.function = function
         self._port = free_port()
         self._log = home / f"{function}.log"
@@ -43,9 +55,9 @@ class Served:
         with self._log.open("wb") as log:
             self.started = time.perf_counter()
             self._process = subprocess.Popen(
-                [*INTERPRETER, "-m", "functions_framework", *arguments, "--host", "127.0.0.1"],
+                [*interpreter, "-m", "functions_framework", *arguments, "--host", "127.0.0.1"],
                 cwd=folder,
-                env={**alone(environment), "XDG_RUNTIME_DIR": str(home)},
+                env={**alone(environment, packages), "XDG_RUNTIME_DIR": str(home)},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -29,6 +29,7 @@ from local.pubsub.message import Message, push_body
 from local.pubsub.wiring import wire
 from local.sinks import LogSinks
 from shared import topics
+from shared.permissions import PUBLISH
 from shared.wiring import World, world
 from vertex_emulator.monitoring.distribution import Buckets
 from vertex_emulator.monitoring.server import Monitoring
@@ -147,8 +148,9 @@ class Servers:
         """Add what the calls inside need to what a function needs."""
         permissions, topics_before = self._permissions_used(), self._publications()
         yield
-        self.permissions[function] |= set(self._permissions_used() - permissions)
-        self.publications[function] |= set(self._publications() - topics_before)
+        published = set(self._publications() - topics_before)
+        self.publications[function] |= published
+        self.permissions[function] |= set(self._permissions_used() - permissions) | ({PUBLISH} if published else set())
 
     def _permissions_used(self) -> Counter[str]:
         used: Counter[str] = Counter()

@@ -55,9 +55,11 @@ def assess_rollouts(world: World) -> TickResult:
     due, alerts = _judge(world, rollouts, policies, endpoints, evidence, now)
     publish_due(world, due)
     _announce_again(world, now)
-    # The heartbeat: a log-based metric counts this line, and its absence is alerted on.
+    # The heartbeat: a log-based metric counts this line, and its absence is alerted on (infra/metrics.yaml).
     log.info(
-        f"assessed {len(rollouts)} rollouts: {len(due)} due, {len(alerts)} to roll back", heartbeat="assess_rollouts"
+        f"assessed {len(rollouts)} rollouts: {len(due)} due, {len(alerts)} to roll back",
+        heartbeat="assess_rollouts",
+        open=sum(rollout.phase.is_open for rollout in rollouts),
     )
     return TickResult(len(rollouts), tuple(due), tuple(alerts))
 

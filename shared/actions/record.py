@@ -89,6 +89,8 @@ def announce(world: World, entry: LedgerEntry, *, notice: bool) -> None:
     A message that cannot be published is only late: the notice stands in the store, and the next tick publishes it again.
     """
     say = {"info": log.info, "warning": log.warning, "error": log.error}[entry.severity]
+    restored = {"seconds_to_restore": (entry.at - entry.began_at).total_seconds()} if entry.began_at else {}
+    # Log-based metrics count these fields: infra/metrics.yaml.
     say(
         entry.sentence,
         rollout=entry.rollout,
@@ -96,6 +98,7 @@ def announce(world: World, entry: LedgerEntry, *, notice: bool) -> None:
         model=entry.model,
         version=entry.version,
         entry=entry.id,
+        **restored,
     )
     if not notice:
         return

@@ -23,9 +23,12 @@ from infra.package import ROOT, functions
 from local.pubsub.clients import subscriber_at
 from local.pubsub.wiring import DEAD_LETTERS
 from shared import topics
+from tests.infra.isolated import blind, link_pinned
 
 pytestmark = pytest.mark.slow
 
+MOST_MEMORY = 512
+"""MiB of server and worker together, which is what a function is given."""
 OVER_HTTPS = ("receive_alert", "receive_command")
 BY_SCHEDULE = ("assess_rollouts", "find_training_runs", "retire_models")
 
@@ -49,6 +52,21 @@ class Deployed:
     cloud: TrialCloud
     folders: dict[str, Path]
     home: Path
+    packages: Path
+    """The pinned requirements and nothing else."""
+    interpreter: tuple[str, ...]
+    """One that cannot see this repository."""
+
+    def serve(self, name: str) -> Served:
+        """One function, as alone as in the cloud."""
+        return Served(
+            name,
+            self.folders[name],
+            self.cloud.environment,
+            self.home,
+            interpreter=self.interpreter,
+            packages=self.packages,
+        )
 
     def dead_letters(self) -> list[Any]:
         """What has been kept since the last time."""
@@ -66,7 +84,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     for path in [path for one in folders.values() for path in (one, *one.rglob("*"))]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     with TrialCloud(folder / "cloud") as cloud:
-        yield Deployed(cloud, folders, folder / "homes")
+        yield Deployed(cloud, folders, folder / "homes", link_pinned(folder / "packages"), blind())
     for path in [path for one in folders.values() for path in (one, *one.rglob("*")) if path.is_dir()]:
         path.chmod(0o755)
 
@@ -79,7 +97,12 @@ def contents(folder: Path) -> set[Path]:
 def test_a_zip_serves_by_itself(deployed: Deployed, name: str) -> None:
     before = contents(deployed.folders[name])
     bad = push("some-topic", b"no json at all", "bad data")
-    with Served(name, deployed.folders[name], deployed.cloud.environment, deployed.home) as served:
+    deployed.cloud.forget()
+    event = event_for(name, deployed.cloud, deployed.cloud.begin())
+    with deployed.serve(name) as served:
+        assert served.send(event) in event.answers
+        memory = served.memory()
+        assert memory is None or memory < MOST_MEMORY, f"{memory:.0f} MB"
         if name in OVER_HTTPS:
             assert served.send(Event("/", b"{}", "a stranger", answers=(401,))) == 401
         elif name in BY_SCHEDULE:
@@ -100,7 +123,7 @@ def test_an_incident_at_the_webhook_is_published_in_our_own_form(deployed: Deplo
     subscription = {"name": f"projects/{PROJECT}/subscriptions/look", "topic": f"projects/{PROJECT}/topics/alert-fired"}
     with (
         subscriber_at(deployed.cloud.environment["PUBSUB_EMULATOR_HOST"]) as subscriber,
-        Served("receive_alert", deployed.folders["receive_alert"], deployed.cloud.environment, deployed.home) as served,
+        deployed.serve("receive_alert") as served,
     ):
         subscriber.create_subscription(subscription)
         assert served.send(event) == 202
