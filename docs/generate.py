@@ -19,6 +19,7 @@ import yaml
 from pydantic import BaseModel
 
 from docs.words import WORDS
+from rollouts_cli.running_cost import table as running_costs
 from shared.policy import schema
 from shared.policy.jsonschema import policy_json_schema
 from shared.policy.schema import Policy
@@ -212,7 +213,12 @@ def _policy(name: str) -> str:
     return "\n".join(["```yaml", *(kept[1:] if kept[0] == "#" else kept), "```"])
 
 
-_PARTS: dict[str, Callable[[str], str]] = {"keys": _keys, "event": _event, "policy": _policy}
+def _costs(_: str) -> str:
+    """What the system itself costs a month."""
+    return running_costs()
+
+
+_PARTS: dict[str, Callable[[str], str]] = {"keys": _keys, "event": _event, "policy": _policy, "costs": _costs}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from rollouts_cli.commands.act import abort, pause, promote, resume
 from rollouts_cli.commands.adopt import adopt
 from rollouts_cli.commands.apply import apply
 from rollouts_cli.commands.dead_letters import dead_letters
+from rollouts_cli.commands.doctor import doctor
 from rollouts_cli.commands.get import get
 from rollouts_cli.commands.history import history
 from rollouts_cli.commands.judge import judge
@@ -72,6 +73,9 @@ app.command(
     epilog="Example: rollouts dead-letters --redrive 1234567890",
     short_help="Show the messages that no function could take.",
 )(dead_letters)
+app.command(
+    epilog="Example: rollouts doctor --only heartbeat", short_help="Say what a project lacks, and what to fix."
+)(doctor)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""``rollouts doctor``: what a project lacks, asked of Google's own services."""
