@@ -111,7 +111,7 @@ def terraform(root: Path) -> Iterator[Step]:
     if binary is None:
         raise MissingError("install Terraform 1.11 or newer, https://developer.hashicorp.com/terraform/install")
     yield _step("terraform fmt", [binary, "fmt", "-check", "-recursive", "-diff", str(root)], {})
-    with provided(root) as environment:
+    with provided() as environment:
         # Without a registry there is nothing to initialise but the modules.
         begin = ["get"] if "TF_CLI_CONFIG_FILE" in environment else ["init", "-backend=false", "-input=false"]
         yield _step(f"terraform {begin[0]}", [binary, f"-chdir={root}", *begin, "-no-color"], environment)
@@ -132,8 +132,8 @@ def checkov(root: Path) -> Iterator[Step]:
 
 
 @contextmanager
-def provided(root: Path) -> Iterator[dict[str, str]]:
-    """Environment variables with which terraform finds a google provider for ``root``."""
+def provided() -> Iterator[dict[str, str]]:
+    """Environment variables with which terraform finds a google provider."""
     folder = schema_only()
     if os.environ.get(PROVIDER) is None and _registry_answers():
         yield {}

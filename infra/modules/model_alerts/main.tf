@@ -13,10 +13,10 @@ locals {
   title         = "${var.target.model} on ${var.target.endpoint}"
   period        = "${var.window}s"
 
-  # "1%" or 0.01
+  # "1%" or 0.01; Terraform divides with so many digits that 1 / 100 * 100 is not 1.
   checks = [for check in var.target.checks : merge(check, {
     at_most = try(check.at_most, null) == null ? null : (
-      endswith(tostring(check.at_most), "%") ? tonumber(trimsuffix(tostring(check.at_most), "%")) / 100 : tonumber(check.at_most)
+      endswith(tostring(check.at_most), "%") ? tonumber(format("%.10g", tonumber(trimsuffix(tostring(check.at_most), "%")) / 100)) : tonumber(check.at_most)
     )
     gating = try(check.gating, true)
   })]
@@ -45,7 +45,7 @@ locals {
     ],
   ) if check.metric != "error_rate"])
   shares_as_numbers = [for one in local.shares : merge(one, {
-    share = endswith(tostring(one.share), "%") ? tonumber(trimsuffix(tostring(one.share), "%")) / 100 : tonumber(one.share)
+    share = endswith(tostring(one.share), "%") ? tonumber(format("%.10g", tonumber(trimsuffix(tostring(one.share), "%")) / 100)) : tonumber(one.share)
   })]
   quantiles = [for one in local.shares_as_numbers : {
     metric     = one.metric
@@ -80,7 +80,7 @@ resource "google_monitoring_alert_policy" "errors" {
   notification_channels = concat(var.channels.roll_back, var.channels.people)
 
   conditions {
-    display_name = "more than ${local.errors[0] * 100} % of the answers of a deployed model are 5xx"
+    display_name = "more than ${format("%.4g", local.errors[0] * 100)} % of the answers of a deployed model are 5xx"
     condition_threshold {
       filter                  = "metric.type = \"${local.online}/response_count\" AND ${local.resource} AND metric.labels.response_code = \"5xx\""
       denominator_filter      = "metric.type = \"${local.online}/response_count\" AND ${local.resource}"
