@@ -69,5 +69,9 @@ soak: $(READY) ## 600 whole rollouts by evidence through the real functions, abo
 package: $(READY) ## one zip per function in build/functions
 	@$(BIN)/python -m infra.package
 
+cloud-test: $(READY) ## the lifecycle on a real project: PROJECT=... (opt-in; costs a few dollars, takes over an hour)
+	@test -n "$(PROJECT)" || { echo 'say which project: make cloud-test PROJECT=my-test-project' >&2; exit 1; }
+	@$(BIN)/python -m infra.cloud_test --project $(PROJECT)
+
 clean: ## remove what was built
 	@rm -rf build dist .run .coverage* .mypy_cache .ruff_cache

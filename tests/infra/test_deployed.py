@@ -198,3 +198,17 @@ def probe(deployed: Deployed, name: str, event: Event) -> dict[str, str | None]:
     assert said["status"] in event.answers, done.stdout
     files: dict[str, str | None] = said["files"]
     return files
+
+
+def test_the_interpreter_that_serves_cannot_see_the_repository(deployed: Deployed) -> None:
+    if "unshare" not in deployed.interpreter:
+        pytest.skip("this machine lets nobody mount; that nothing of the repository is imported is tested above")
+    look = "import os, sys; print(os.path.exists(sys.argv[1]), os.path.exists(sys.argv[2]))"
+    there = str(deployed.folders["roll_back"] / "main.py")
+    done = subprocess.run(
+        [*deployed.interpreter, "-c", look, str(ROOT / "shared"), there], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "True"]
+    only_for_developing = deployed.packages / "yaml"
+    assert (deployed.packages / "pydantic").is_dir()
+    assert not only_for_developing.exists()
