@@ -62,28 +62,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wrong := _inconsistent(options.code.resolve(), root):
         print("\n".join(f"infra: {line}" for line in wrong))
         return 1
-    remembered = _memory() / fingerprint(root)
-    if remembered.exists() and not options.again:
-        print("infra: unchanged since it was found good")
-        return 0
-    failed, missing = False, False
+    memory, missing = _memory(), False
+    print_ = fingerprint(root)
     for name, run in (("terraform", terraform), ("checkov", checkov)):
-        if failed:
-            break
+        remembered = memory / f"{print_}.{name}"
+        if remembered.exists() and not options.again:
+            print(f"infra: {name}: unchanged since it was found good")
+            continue
         try:
             for step in run(root):
                 print(f"infra: {step.name}: {'ok' if not step.said else 'failed'}", flush=True)
                 if step.said:
                     print(step.said)
-                    failed = True
-                    break
+                    return 1
         except MissingError as exc:
             missing = True
             print(f"infra: {name} was not run: {exc}", file=sys.stderr)
-    if not failed and not missing:
+            continue
         remembered.parent.mkdir(parents=True, exist_ok=True)
         remembered.touch()
-    return 1 if failed or (missing and options.ci) else 0
+    return 1 if missing and options.ci else 0
 
 
 def _inconsistent(code: Path, root: Path) -> list[str]:

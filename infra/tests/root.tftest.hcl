@@ -110,3 +110,19 @@ run "a_budget_has_an_amount" {
   }
   expect_failures = [var.budget]
 }
+
+run "targets_in_another_project" {
+  command = plan
+  variables {
+    delivery = { policies = "tests/policies" }
+  }
+
+  assert {
+    condition     = length(google_logging_project_sink.this) == 4 && google_logging_project_sink.this["other-project model-uploaded"].project == "other-project"
+    error_message = "Uploads and runs are heard of in each project with targets."
+  }
+  assert {
+    condition     = length(output.alerts["churn-elsewhere/europe-west4/churn-serving"]) == 4
+    error_message = "Errors, latency, no traffic, saturation; a check that is not gating raises no alert."
+  }
+}
