@@ -15,14 +15,16 @@ resource "google_monitoring_notification_channel" "pubsub" {
   type         = "pubsub"
   display_name = "Vertex Rollouts: roll_back"
   labels       = { topic = google_pubsub_topic.this["alert-fired"].id }
-  depends_on   = [google_pubsub_topic_iam_member.monitoring]
 }
 
+# Monitoring makes its account with the first channel to a topic; before that there is nobody to grant anything to.
 resource "google_pubsub_topic_iam_member" "monitoring" {
-  project = var.project.id
-  topic   = google_pubsub_topic.this["alert-fired"].name
-  role    = "roles/pubsub.publisher"
-  member  = "serviceAccount:service-${local.number}@gcp-sa-monitoring-notification.iam.gserviceaccount.com"
+  count      = local.has_webhook ? 0 : 1
+  project    = var.project.id
+  topic      = google_pubsub_topic.this["alert-fired"].name
+  role       = "roles/pubsub.publisher"
+  member     = "serviceAccount:service-${local.number}@gcp-sa-monitoring-notification.iam.gserviceaccount.com"
+  depends_on = [google_monitoring_notification_channel.pubsub]
 }
 
 # As a password, not as ?auth_token=: addresses are logged.
@@ -119,7 +121,8 @@ resource "google_logging_metric" "this" {
   description = each.value.about
   filter = join(" AND ", concat(
     ["resource.type=\"cloud_run_revision\"", "resource.labels.service_name=~\"^(${join("|", [for name in keys(local.table) : replace(name, "_", "-")])})$\""],
-    [for field, pattern in try(each.value.fields, {}) : "jsonPayload.${field}=~\"${pattern}\""],
+    # A number has no text to hold against an expression: where any value will do, it has to be there.
+    [for field, pattern in try(each.value.fields, {}) : pattern == ".+" ? "jsonPayload.${field}:*" : "jsonPayload.${field}=~\"${pattern}\""],
     try(["severity>=${each.value.severity}"], []),
   ))
   label_extractors = {
@@ -183,8 +186,11 @@ resource "google_billing_budget" "this" {
       threshold_percent = threshold_rules.value # a share: 1.0 is all of it
     }
   }
-  all_updates_rule {
-    monitoring_notification_channels = slice(local.people, 0, min(5, length(local.people)))
-    disable_default_iam_recipients   = length(local.people) > 0
+  dynamic "all_updates_rule" {
+    for_each = length(local.people) > 0 ? [1] : [] # otherwise the owners of the billing account are told
+    content {
+      monitoring_notification_channels = slice(local.people, 0, min(5, length(local.people)))
+      disable_default_iam_recipients   = true
+    }
   }
 }

@@ -109,6 +109,11 @@ variable "alert_token" {
   default     = ""
   sensitive   = true
   nullable    = false
+
+  validation {
+    condition     = var.alerting.by != "webhook" || length(var.alert_token) >= 16
+    error_message = "alerting.by = webhook needs an alert_token of at least 16 characters, such as `openssl rand -hex 24` prints."
+  }
 }
 
 variable "secrets_version" {

@@ -67,7 +67,7 @@ run "webhook_budget_and_endpoint" {
   command = plan
   variables {
     alerting    = { by = "webhook" }
-    alert_token = "a-token"
+    alert_token = "0123456789abcdef"
     budget      = { billing_account = "000000-000000-000000", monthly = 600 }
     endpoints   = { "1234567890" = { region = "us-central1", display_name = "churn" } }
     page        = { people = ["group:ml@example.com"] }
@@ -125,4 +125,12 @@ run "targets_in_another_project" {
     condition     = length(output.alerts["churn-elsewhere/europe-west4/churn-serving"]) == 4
     error_message = "Errors, latency, no traffic, saturation; a check that is not gating raises no alert."
   }
+}
+
+run "a_webhook_has_a_token" {
+  command = plan
+  variables {
+    alerting = { by = "webhook" }
+  }
+  expect_failures = [var.alert_token]
 }
