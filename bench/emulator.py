@@ -186,8 +186,16 @@ def _serve_a_model(address: str) -> None:
 def _requests() -> dict[str, bytes]:
     predict = types.PredictRequest.pb()(endpoint=ENDPOINT)
     predict.instances.add().struct_value.update({"x": 1})
-    get = types.GetEndpointRequest.pb()(name=ENDPOINT)
-    return {"get": get.SerializeToString(), "predict": predict.SerializeToString()}
+    update = types.UpdateEndpointRequest.pb()(endpoint={"name": ENDPOINT, "labels": {"team": "bench"}})
+    update.update_mask.paths.append("labels")
+    asked = {
+        "get": types.GetEndpointRequest.pb()(name=ENDPOINT),
+        "list": types.ListEndpointsRequest.pb()(parent=PARENT),
+        "update": update,
+        "model": types.GetModelRequest.pb()(name=f"{PARENT}/models/idle"),
+        "predict": predict,
+    }
+    return {name: request.SerializeToString() for name, request in asked.items()}
 
 
 @contextmanager

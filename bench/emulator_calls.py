@@ -9,6 +9,9 @@ import grpc
 
 METHODS = {
     "get": "/google.cloud.aiplatform.v1.EndpointService/GetEndpoint",
+    "list": "/google.cloud.aiplatform.v1.EndpointService/ListEndpoints",
+    "update": "/google.cloud.aiplatform.v1.EndpointService/UpdateEndpoint",
+    "model": "/google.cloud.aiplatform.v1.ModelService/GetModel",
     "predict": "/google.cloud.aiplatform.v1.PredictionService/Predict",
 }
 WORKERS = 32

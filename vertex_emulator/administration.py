@@ -73,6 +73,10 @@ class Administration:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             return invalid(f"{name}: {error}")
 
+    def calls(self) -> list[str]:
+        """Return the names of all calls."""
+        return list(self._calls)
+
     def over_http(self, verb: str, path: str, body: bytes) -> Document:
         """Carry out what an HTTP request means."""
         for allowed, pattern, name in _ROUTES:

@@ -14,6 +14,7 @@ from google.cloud.aiplatform_v1 import types
 from google.longrunning import operations_pb2
 from google.protobuf import timestamp_pb2
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Message = Any
 """A raw protobuf message; the generated classes have no static types."""
 
@@ -41,9 +42,8 @@ def copy_of(message: Message) -> Message:
 
 def timestamp(moment: datetime) -> timestamp_pb2.Timestamp:
     """Return a moment as protobuf writes it."""
-    stamp = timestamp_pb2.Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp
+    since = moment - _EPOCH  # FromDatetime takes six times as long
+    return timestamp_pb2.Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1000)
 
 
 def moment(stamp: timestamp_pb2.Timestamp) -> datetime:

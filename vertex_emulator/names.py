@@ -5,6 +5,7 @@ Vertex AI accepts a project's id in a request and answers with its number; names
 
 from __future__ import annotations
 
+import functools
 import re
 import zlib
 from dataclasses import dataclass
@@ -112,11 +113,16 @@ def check_labels(labels: Mapping[str, str]) -> None:
         if not key or not key[0].isalpha():
             invalid(f"Label key {key!r} is not valid: it must begin with a lower-case letter.")
         for text in (key, value):
-            if len(text) > 64 or any(not _is_label_character(character) for character in text):
+            if not _is_label_text(text):
                 invalid(
                     f"Label {key}={value!r} is not valid: keys and values have at most 64 characters, and only "
                     "lower-case letters, digits, underscores and hyphens."
                 )
+
+
+@functools.lru_cache(4096)  # a label is written again with every change of its resource
+def _is_label_text(text: str) -> bool:
+    return len(text) <= 64 and all(_is_label_character(character) for character in text)
 
 
 def _is_label_character(character: str) -> bool:
