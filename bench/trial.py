@@ -169,6 +169,7 @@ class TrialCloud:
         channels = {"arr-coc-alerts": {"url": people.url, "secret": secret}}
         self._set(GOOGLE_CLOUD_PROJECT=PROJECT, NOTIFY_CHANNELS=json.dumps(channels))
         self._set(ALERT_TOKEN=uuid.uuid4().hex, ID_TOKEN_CERTS_URL=keys.url, COMMAND_AUDIENCE=_AUDIENCE)
+        self._set(COMMAND_OPERATORS=PERSON)
         pubsub = self._run("pubsub", "local.pubsub", "--port", "0")
         self._set(PUBSUB_EMULATOR_HOST=pubsub)
         wire(pubsub, PROJECT, {}, str, topics=topics.ALL)

@@ -6,6 +6,7 @@ data "google_project" "this" {
 
 locals {
   number       = data.google_project.this.number
+  audience     = "vertex-rollouts-${var.project.id}" # what an ID token for receive_command is made for; a name, not an address
   pubsub_agent = "serviceAccount:service-${local.number}@gcp-sa-pubsub.iam.gserviceaccount.com"
   services = toset([
     "aiplatform.googleapis.com",
@@ -39,7 +40,10 @@ module "function" {
     # Without a value a secret has no version, and a revision that wants it does not start.
     secrets = { for variable, secret in each.value.secrets : variable => secret if contains(keys(local.secrets), secret) }
   })
-  environment = each.value.environment
+  environment = merge(each.value.environment, each.key == "receive_command" ? {
+    COMMAND_AUDIENCE  = local.audience
+    COMMAND_OPERATORS = join(" ", var.operators)
+  } : {})
   place = {
     project = var.project.id
     number  = local.number

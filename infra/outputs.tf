@@ -4,6 +4,8 @@ output "next_steps" {
     Everything is there. What is left to you:
       export GOOGLE_CLOUD_PROJECT=${var.project.id} STORE=firestore FIRESTORE_DATABASE='${var.store.database}'
       export ROLLOUTS_COMMAND_URL=${module.function["receive_command"].uri}
+      export ROLLOUTS_ID_TOKEN=$(gcloud auth print-identity-token --include-email --audiences=${local.audience} \
+        --impersonate-service-account=OPERATOR@${var.project.id}.iam.gserviceaccount.com)   # for commands; docs/cli.md
       rollouts doctor                                  # says what is still missing
       rollouts apply ${local.folder} --author YOU@example.com
     ${length(local.people) == 0 ? "  Nobody is told of anything yet: set alerting.emails or alerting.channels, and apply again." : ""}
@@ -15,6 +17,11 @@ output "next_steps" {
 output "command_url" {
   description = "Where the command line sends commands: ROLLOUTS_COMMAND_URL."
   value       = module.function["receive_command"].uri
+}
+
+output "command_audience" {
+  description = "What an ID token for commands is made for: gcloud auth print-identity-token --audiences."
+  value       = local.audience
 }
 
 output "page_urls" {

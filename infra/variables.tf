@@ -63,6 +63,18 @@ variable "store" {
   nullable = false
 }
 
+variable "operators" {
+  description = "Who may command a rollout whose policy names no operators: e-mail addresses as in an ID token."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for email in var.operators : can(regex("^[^@:, ]+@[^@:, ]+$", email))])
+    error_message = "operators holds plain e-mail addresses, such as ann@example.com: an ID token names no group."
+  }
+}
+
 variable "page" {
   description = "Who may open the status page, such as group:ml@example.com."
   type        = object({ people = optional(list(string), []) })

@@ -32,6 +32,8 @@ from shared import topics
 
 PROJECT = "local-project"
 REGION = "us-central1"
+OPERATOR = "operator@example.com"
+"""Who commands rollouts whose policy names nobody."""
 ROOT = Path(__file__).parent.parent
 SERVING = ROOT / "infra" / "serving" / "server.py"
 
@@ -164,6 +166,7 @@ class LocalCloud:
             ALERT_TOKEN=self.alert_token,
             ID_TOKEN_CERTS_URL=keys.url,
             COMMAND_AUDIENCE="rollouts-local",
+            COMMAND_OPERATORS=OPERATOR,
             NOTIFY_CHANNELS=json.dumps(
                 {"arr-coc-alerts": {"url": self.receiver.url, "secret": self.notice_secret}}
                 | {"ops": {"url": self.receiver.url, "secret": self.notice_secret}}

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
 from shared.clock import Clock, now
-from shared.notify.webhook import ID, is_genuine
+from shared.signature import ID, is_genuine
 
 
 class Receiver:

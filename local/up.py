@@ -17,7 +17,7 @@ from pathlib import Path
 
 from local.alert_policies import make_error_alert, make_webhook
 from local.announce import EXAMPLE, RUNS
-from local.cloud import PROJECT, REGION, ROOT, LocalCloud, Settings
+from local.cloud import OPERATOR, PROJECT, REGION, ROOT, LocalCloud, Settings
 from local.interruption import interrupted_once
 from local.quality_reporter import QualityReporter
 from local.quality_reporter import connect as connect_metrics
@@ -34,7 +34,6 @@ from shared.vertex.endpoints import Endpoints
 from shared.wiring import store_from_env
 
 POLICIES = ROOT / "infra" / "policies"
-OPERATOR = "operator@example.com"
 TOKEN_SECONDS = 86_400
 """How long the operator's ID token is good for, in wall seconds."""
 DURATIONS = {"upload": 5, "create_endpoint": 5, "deploy": 30, "undeploy": 10, "mutate": 5, "job_queue": 5, "job": 30}

@@ -5,6 +5,7 @@ A command is never sent twice by itself: after a lost answer nobody knows whethe
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,8 +55,10 @@ def checked_url(url: str | None) -> str:
 def send_command(url: str, token: str, command: dict[str, str], look: str) -> dict[str, Any]:
     """The function's answer. NotObeyedError with its own sentence; TransientError when it could not be reached.
 
-    ``look`` is what shows whether a command was obeyed whose answer was lost.
+    ``look`` is what shows whether a command was obeyed whose answer was lost. Every call is a command of its own, with an id that the function
+    takes once.
     """
+    command = {"id": uuid.uuid4().hex, **command}
     try:
         answer = requests.post(url, json=command, auth=_Bearer(token), timeout=TIMEOUT, allow_redirects=False)
     except requests.ReadTimeout:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextvars
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ from contextlib import contextmanager
 from typing import Any
 
 _labels: contextvars.ContextVar[dict[str, str]] = contextvars.ContextVar("labels", default={})  # noqa: B039 (never mutated)
+_TRACE_ID = re.compile(r"[0-9a-f]{32}(?![0-9a-f])")
+"""Whatever else the header holds, anybody may have sent."""
+_UNSEEN = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""What JSON may leave as it is, and a terminal or an encoding may not: controls, other ends of lines, directions, halves of characters."""
 _trace: contextvars.ContextVar[str] = contextvars.ContextVar("trace", default="")
 
 
@@ -31,7 +36,8 @@ def labelled(**labels: str) -> Iterator[None]:
 def set_trace(header: str | None) -> None:
     """Join the lines to the request's trace (``X-Cloud-Trace-Context``)."""
     project = os.environ.get("GOOGLE_CLOUD_PROJECT", "")
-    _trace.set(f"projects/{project}/traces/{header.split('/')[0]}" if header and project else "")
+    trace = _TRACE_ID.match(header or "")
+    _trace.set(f"projects/{project}/traces/{trace[0]}" if trace and project else "")
 
 
 def _write(severity: str, message: str, fields: dict[str, Any]) -> None:
@@ -40,7 +46,8 @@ def _write(severity: str, message: str, fields: dict[str, Any]) -> None:
         line["logging.googleapis.com/labels"] = labels
     if trace := _trace.get():
         line["logging.googleapis.com/trace"] = trace
-    sys.stdout.write(json.dumps(line, ensure_ascii=False, default=str) + "\n")
+    text = json.dumps(line, ensure_ascii=False, default=str)
+    sys.stdout.write(_UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
     sys.stdout.flush()
 
 

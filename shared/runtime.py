@@ -102,6 +102,11 @@ def request(name: str, request: Request) -> Iterator[bytes]:
             raise
 
 
+def is_json(request: Request) -> bool:
+    """Whether a request is said to be JSON, or not said to be anything: a form that a browser sends from anywhere is not."""
+    return not request.mimetype or request.mimetype == "application/json" or request.mimetype.endswith("+json")
+
+
 def _pieces(stream: IO[bytes], most: int) -> Iterator[bytes]:
     """What can be read, piece by piece: a network gives less than it is asked for."""
     while most and (piece := stream.read(most)):

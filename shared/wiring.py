@@ -14,6 +14,7 @@ from shared import clock
 from shared.errors import PermanentError
 
 if TYPE_CHECKING:
+    from shared.identity import Keys
     from shared.metrics.reader import ServedMetrics
     from shared.notify.channels import Channels
     from shared.publisher import Publisher
@@ -29,6 +30,8 @@ class World:
     def __init__(self, environment: Mapping[str, str] | None = None, now: clock.Clock = clock.now) -> None:
         self.environment = os.environ if environment is None else environment
         self.now = now
+        self.refusals: set[str] = set()
+        """Ids of the refused commands that this process has written to the ledger."""
 
     @property
     def project(self) -> str:
@@ -67,6 +70,12 @@ class World:
         from shared.publisher import Publisher
 
         return Publisher(self.project)
+
+    @cached_property
+    def keys(self) -> Keys:
+        from shared.identity import GOOGLE_CERTS, Keys
+
+        return Keys(self.environment.get("ID_TOKEN_CERTS_URL", GOOGLE_CERTS))
 
     @cached_property
     def store(self) -> Store:

@@ -8,8 +8,9 @@ from flask.typing import ResponseReturnValue
 
 from shared import runtime
 from shared.actions.command import ForbiddenError, obey, parse_command
+from shared.actions.refusals import About, note_refusal
 from shared.errors import PermanentError, RefusedError, TransientError
-from shared.identity import GOOGLE_CERTS, UnauthenticatedError, audience_of, verified_email
+from shared.identity import UnauthenticatedError
 from shared.permissions import PUBLISH, STORE
 from shared.wiring import world
 
@@ -29,16 +30,13 @@ def receive_command(request: flask.Request) -> ResponseReturnValue:
             return {"error": "send commands with POST"}, 405, {"Allow": "POST"}
         if len(body) > runtime.LARGEST_BODY:
             return {"error": f"a command has at most {runtime.LARGEST_BODY} bytes"}, 413
-        environment = world().environment
         try:
-            actor = verified_email(
-                request.headers.get("Authorization", ""),
-                audience_of(environment, request.base_url),
-                environment.get("ID_TOKEN_CERTS_URL", GOOGLE_CERTS),
-            )
+            audience = world().environment.get("COMMAND_AUDIENCE", "")
+            actor = world().keys.verified_email(request.headers.get("Authorization", ""), audience)
             return obey(world(), parse_command(body), actor)
         except UnauthenticatedError as exc:
-            return {"error": str(exc)}, 401
+            note_refusal(world(), "unauthenticated", str(exc), About())
+            return {"error": str(exc)}, 401, {"WWW-Authenticate": "Bearer"}
         except ForbiddenError as exc:
             return {"error": str(exc)}, 403
         except RefusedError as exc:

@@ -1,40 +1,59 @@
-"""What a person may tell a rollout to do, once it is known who the person is."""
+"""What a person may tell a rollout to do, once it is known who the person is.
+
+A command has an id of its own and is obeyed once: what is sent again, by a stranger who overheard it or by a proxy, is refused and recorded.
+"""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from shared.actions.adopt import adopt_model
 from shared.actions.alerting import ask_rollback
 from shared.actions.policies import policy_of
 from shared.actions.record import Telling, publish_due, record_transition
+from shared.actions.refusals import About, note_refusal
 from shared.errors import PermanentError, RefusedError
 from shared.events.wire import decode_object
 from shared.policy.schema import Policy
 from shared.rollout.record import Hold, Phase, Rollout, Stop
 from shared.store.store import StoredRollout
+from shared.text import one_line
 from shared.wiring import World
 
 UNSAID = "no reason was given"
+
+REMEMBERED = timedelta(days=2)
+"""How long the id of a command is: longer than any ID token is valid (an hour), without which it could not be sent again."""
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
 class Command(BaseModel):
-    """``{"command": "pause", "rollout": "...", "reason": "..."}``; ``adopt`` names a model instead of a rollout."""
+    """``{"id": "...", "command": "pause", "rollout": "...", "reason": "..."}``; ``adopt`` names a model instead of a rollout."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
+    """Chosen by the caller, another for every command."""
     command: Literal["pause", "resume", "abort", "promote", "adopt"]
     rollout: Name | None = None
     model: Name | None = None
-    reason: Annotated[str, StringConstraints(max_length=500)] = ""
+    reason: Annotated[str, StringConstraints(max_length=500), AfterValidator(one_line)] = ""
 
 
 class ForbiddenError(PermanentError):
     """The caller is known and may not do this."""
+
+    kind = "forbidden"
+
+
+class ReplayedError(RefusedError):
+    """The same command was taken before."""
+
+    kind = "replayed"
 
 
 def parse_command(body: bytes) -> Command:
@@ -42,8 +61,8 @@ def parse_command(body: bytes) -> Command:
     try:
         command = Command.model_validate(decode_object(body, "the command's body"))
     except ValidationError as exc:
-        mistakes = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in exc.errors())
-        raise PermanentError(f"the command is not understood: {mistakes}") from None
+        mistakes = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in exc.errors()[:5])
+        raise PermanentError(f"the command is not understood: {one_line(mistakes)[:1000]}") from None
     wanted = "model" if command.command == "adopt" else "rollout"
     if getattr(command, wanted) is None:
         raise PermanentError(f"the command is not understood: {command.command} needs {wanted!r}")
@@ -54,14 +73,14 @@ def obey(world: World, command: Command, actor: str) -> dict[str, Any]:
     """Carry it out; what is the case afterwards."""
     if command.command == "adopt":
         model = command.model or ""
-        _refuse_stranger(_policy(world, model), actor)
+        _admit(world, command, _policy(world, model), actor, About(model))
         return {"model": model, "sentences": adopt_model(world, model, actor)}
     stored = world.store.get_rollout(command.rollout or "")
     if stored is None:
         raise PermanentError(f"there is no rollout {command.rollout}; `rollouts list` shows the open ones")
     rollout = stored.rollout
     policy = policy_of(world, rollout)
-    _refuse_stranger(policy, actor)
+    _admit(world, command, policy, actor, About(rollout.model, rollout.id))
     if not rollout.phase.is_open:
         raise RefusedError(f"{rollout.id} has ended: {rollout.sentence}")
     if policy.mode == "observe" and command.command in ("abort", "promote"):
@@ -79,10 +98,34 @@ def _policy(world: World, model: str) -> Policy:
     return stored.policy
 
 
-def _refuse_stranger(policy: Policy, actor: str) -> None:
-    allowed = policy.access.operators
-    if allowed and actor not in allowed:
-        raise ForbiddenError(f"{actor} is not among the operators of {policy.model} (access.operators in its policy)")
+def _admit(world: World, command: Command, policy: Policy, actor: str, about: About) -> None:
+    """Whether this person may command, and this command is a new one; what is refused is written down."""
+    try:
+        _refuse_stranger(world, policy, actor)
+        _take_once(world, command)
+    except (ForbiddenError, ReplayedError) as exc:
+        note_refusal(world, exc.kind, str(exc), about, actor)
+        raise
+
+
+def _refuse_stranger(world: World, policy: Policy, actor: str) -> None:
+    """Google signs a token for everybody in the world, so who may command is always somebody named."""
+    named = policy.access.operators or world.environment.get("COMMAND_OPERATORS", "").replace(",", " ").split()
+    if not named:
+        raise ForbiddenError(
+            f"nobody may command {policy.model}: name operators in access.operators of its policy, or for all in COMMAND_OPERATORS"
+        )
+    if actor.casefold() not in {one.casefold() for one in named}:
+        where = "access.operators in its policy" if policy.access.operators else "COMMAND_OPERATORS"
+        raise ForbiddenError(f"{actor} is not among the operators of {policy.model} ({where})")
+
+
+def _take_once(world: World, command: Command) -> None:
+    """The id is taken before anything is done, and stays taken whatever comes of it: who lost the answer looks, and decides anew."""
+    if not world.store.mark_once("command", command.id, world.now(), REMEMBERED):
+        raise ReplayedError(
+            f"command {command.id} was taken before; look what became of it, and send a new one if it is still wanted"
+        )
 
 
 def _pause(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:

@@ -8,7 +8,7 @@ stands between users and a bad model, so only what cannot be told apart from som
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -33,6 +33,7 @@ from shared.events.wire import (
     show_keys,
     write_moment,
 )
+from shared.text import one_line
 
 SCHEMA = "alert/v1"
 State = Literal["open", "closed", "test"]
@@ -137,14 +138,23 @@ def parse_alert(message_data: bytes) -> Alert:
     """An incident of Cloud Monitoring, or an alert of our own form."""
     value = decode_object(message_data, "alert")
     if "schema" in value:
-        return Alert(**read_ours(_Wire, value, SCHEMA).model_dump())
+        return _plain(Alert(**read_ours(_Wire, value, SCHEMA).model_dump()))
     incident = value.get("incident")
     if isinstance(incident, dict):
         is_test = str(value.get("version")).lower() == "test"
-        return _incident(read_as(_Incident, incident, "Monitoring incident"), is_test)
+        return _plain(_incident(read_as(_Incident, incident, "Monitoring incident"), is_test))
     raise PermanentError(
         f'alert: expected Cloud Monitoring\'s "incident" or "schema": "{SCHEMA}"; found {show_keys(value)}'
     )
+
+
+def _plain(alert: Alert) -> Alert:
+    """Every text on one line: what a policy is called, or an incident, somebody else has chosen."""
+    texts = {key: one_line(text) or None for key, text in asdict(alert).items() if isinstance(text, str)}
+    if not texts["id"]:
+        raise PermanentError("alert: id: nothing in it can be shown")
+    sentence = (texts["sentence"] or f"Incident {texts['id']}")[:_SENTENCE]
+    return replace(alert, **texts | {"sentence": sentence})  # type: ignore[arg-type]  # None only where it may be
 
 
 def alert_message(alert: Alert) -> bytes:
@@ -208,7 +218,7 @@ def _sentence(incident: _Incident) -> str:
         said = f"{condition}: observed {_short(incident.observed)}, limit {_short(limit)}"
     elif not said and condition:
         said = f"{condition}: observed {incident.observed or 'nothing'}, limit {limit or 'unknown'}"
-    return " ".join((said or incident.documentation.content or f"Incident {incident.id}").split())[:_SENTENCE]
+    return said or incident.documentation.content or f"Incident {incident.id}"
 
 
 def _is_number(text: str) -> bool:

@@ -234,7 +234,7 @@ class Access(Strict):
     """Who may command; e-mail addresses as in a verified ID token."""
 
     operators: list[str] = Field(default=[])
-    """Empty: everyone whom Cloud Run lets invoke ``receive_command``."""
+    """Empty: those in ``COMMAND_OPERATORS`` of ``receive_command``; nobody, where that is empty too."""
 
 
 class Policy(Strict):

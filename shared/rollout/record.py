@@ -194,7 +194,8 @@ class LedgerEntry:
     model: str
     at: datetime
     decision: str
-    """advance, promote, hold, pause, resume, roll_back, reassert, start, operate, fail, reject, supersede, finish, adopt, note"""
+    """advance, promote, hold, pause, resume, roll_back, reassert, start, operate, fail, reject, refuse, supersede, finish, adopt,
+    note"""
     sentence: str
     severity: Literal["info", "warning", "error"] = "info"
     target: str = ""

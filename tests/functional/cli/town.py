@@ -59,6 +59,7 @@ class Town:
             "VERTEX_EMULATOR_HOST": self.vertex.address,
             "ID_TOKEN_CERTS_URL": f"{keys.url}/pem",  # the form of Google's v1 certificates
             "COMMAND_AUDIENCE": AUDIENCE,
+            "COMMAND_OPERATORS": ADA,
         }
         before = dict(os.environ)
         os.environ.update(self.environment)

@@ -59,6 +59,7 @@ def signed(cloud: Cloud, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> Ite
     with KeyServer(issuer) as keys:
         monkeypatch.setenv("ID_TOKEN_CERTS_URL", keys.url)
         monkeypatch.setenv("COMMAND_AUDIENCE", AUDIENCE)
+        monkeypatch.setenv("COMMAND_OPERATORS", "ann@example.com")
         cloud.token = issuer.mint("ann@example.com", AUDIENCE)
         yield issuer
 

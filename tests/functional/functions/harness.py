@@ -51,7 +51,9 @@ class Cloud(Servers):
         return self.wake(job, tick_message(Tick(job)), **options)
 
     def command(self, body: Any, token: str | None = None) -> tuple[int, dict[str, Any]]:
-        """What ``receive_command`` answers."""
+        """What ``receive_command`` answers; a body that is an object gets an id, as the command line gives one."""
+        if isinstance(body, Mapping):
+            body = {"id": f"command-{next(self._ids):06d}", **body}
         headers = {"Authorization": f"Bearer {self.token if token is None else token}"}
         with self.recorded("receive_command"):
             answer = self.apps.client("receive_command").post("/", json=body, headers=headers)

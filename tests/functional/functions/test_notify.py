@@ -106,17 +106,24 @@ def test_no_secret_is_ever_logged(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("ALERT_TOKEN", "alert-secret")
+    monkeypatch.setenv("ALERT_TOKEN", "the-secret-of-the-alerts")
     other.answer = lambda _: 503
     for data in changes(cloud):
         cloud.wake("notify", data)
-    for token in ("alert-secret", "guessed-secret"):
+    for token in ("the-secret-of-the-alerts", "guessed-secret"):
         cloud.apps.client("receive_alert").post("/", query_string={"auth_token": token}, data=b"nonsense")
     cloud.command({"command": "pause", "rollout": "no-such"})
     cloud.command({"command": "pause", "rollout": "no-such"}, f"{cloud.token[:-9]}AAAAAAAAA")
     logged = "".join(capsys.readouterr())
     assert "answered 503" in logged
-    for secret in ("alert-secret", "guessed-secret", NOTICE_SECRET, "secret-path", people.url, cloud.token[:40]):
+    for secret in (
+        "the-secret-of-the-alerts",
+        "guessed-secret",
+        NOTICE_SECRET,
+        "secret-path",
+        people.url,
+        cloud.token[:40],
+    ):
         assert secret not in logged
 
 
