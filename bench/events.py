@@ -64,7 +64,9 @@ def event_for(function: str, cloud: TrialCloud, begun: Begun) -> Event:
             return Event(f"/?auth_token={cloud.token}", begun.incident, "an incident", answers=(202,))
         case "receive_command":
             headers = {"Authorization": f"Bearer {cloud.id_token()}"}
-            return Event("/", _json(command="pause", rollout=begun.rollout), "a person pauses", headers)
+            return Event(
+                "/", _json(id=uuid.uuid4().hex, command="pause", rollout=begun.rollout), "a person pauses", headers
+            )
         case _:
             return tick(function)
 

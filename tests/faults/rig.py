@@ -7,6 +7,7 @@ test instead, so that the order is the test's and a run can be had again exactly
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import time
@@ -25,6 +26,7 @@ from local.host import discover
 from local.pubsub import PubsubServer
 from local.pubsub.clients import publisher_at, subscriber_at
 from shared import topics, wiring
+from shared.actions.command import Command, obey
 from shared.events.alert import Alert, alert_message
 from shared.events.model import ModelUploaded, model_uploaded_message
 from shared.policy.schema import Policy
@@ -38,6 +40,7 @@ from vertex_emulator.server import Emulator
 
 ROOT = Path(__file__).parent.parent.parent
 PROJECT, REGION, MODEL, ENDPOINT = "local-project", "us-central1", "relevance", "serving"
+OPERATOR = "operator@example.com"
 TARGET = TargetRef(PROJECT, REGION, ENDPOINT)
 NOBODY = "127.0.0.1:1"
 """An address at which nobody listens: Cloud Monitoring is down in all these tests."""
@@ -109,6 +112,7 @@ class Rig:
         self._framework = framework
         self._refused: list[tuple[str, dict[str, Any]]] = []
         self._stack = ExitStack()
+        self._ids = itertools.count(1)
 
     def __enter__(self) -> Self:
         self.store_path.parent.mkdir(parents=True)
@@ -120,6 +124,7 @@ class Rig:
             "VERTEX_EMULATOR_HOST": self.emulator.address,
             "PUBSUB_EMULATOR_HOST": self.pubsub.address,
             "MONITORING_EMULATOR_HOST": NOBODY,
+            "COMMAND_OPERATORS": OPERATOR,
             "STORE": "sqlite",
             "STORE_PATH": str(self.store_path),
             "CLOCK_RATE": f"{RATE:g}",
@@ -240,6 +245,13 @@ class Rig:
         publisher = publisher_at(self.pubsub.address)
         publisher.publish(topic=f"projects/{PROJECT}/topics/{topic}", messages=[{"data": data}], timeout=10, retry=None)
         publisher.transport.close()
+
+    def command(self, command: Any, version: str, reason: str = "") -> None:
+        """What a person tells a version's rollout."""
+        said = Command(
+            id=f"command-{next(self._ids):06d}", command=command, rollout=self.rollout(version).id, reason=reason
+        )
+        obey(self.world, said, OPERATOR)
 
     def serve(self, version: str) -> None:
         """Bring a first version to all the traffic."""

@@ -9,7 +9,6 @@ from collections.abc import Callable
 import grpc
 import pytest
 
-from shared.actions.command import Command, obey
 from shared.errors import ConflictError
 from shared.rollout.labels import read_labels
 from shared.rollout.record import Phase
@@ -52,7 +51,7 @@ def split_it(rig: Rig, stable: int) -> None:
 
 def promote(rig: Rig) -> None:
     """Make the next share due."""
-    obey(rig.world, Command(command="promote", rollout=rig.rollout("2").id), "operator@example.com")
+    rig.command("promote", "2")
 
 
 def roll_back(rig: Rig) -> int:
@@ -192,8 +191,7 @@ def test_a_rollback_right_after_an_advances_write_wins(trial: Rig) -> None:
 
 def test_a_rollout_that_is_aborted_while_its_share_is_raised_gives_it_back(trial: Rig) -> None:
     def abort() -> None:
-        command = Command(command="abort", rollout=trial.rollout("2").id, reason="looks odd")
-        obey(trial.world, command, "operator@example.com")
+        trial.command("abort", "2", "looks odd")
 
     promote(trial)
     faults = interleave(trial, "UpdateEndpoint", "after", abort)

@@ -10,7 +10,6 @@ from typing import Any
 import grpc
 import pytest
 
-from shared.actions.command import Command, obey
 from shared.rollout.record import Phase
 from shared.vertex.endpoints import DeploySpec, Endpoints
 from tests.faults.faults import Interleaved, hook_into
@@ -108,7 +107,7 @@ def test_a_writer_between_a_rollbacks_read_and_write_does_not_keep_it_from_stand
 def test_a_rollback_between_an_advances_read_and_write_wins_in_the_end(switched: Rig) -> None:
     switched.begin_trial()
     switched.after(6)
-    obey(switched.world, Command(command="promote", rollout=switched.rollout("2").id), "operator@example.com")
+    switched.command("promote", "2")
     rollback = Interleaved("UpdateEndpoint", "before", lambda: _roll_back(switched))
     hook_into(switched.emulator.faults, rollback)
     switched.deliver()
@@ -122,7 +121,7 @@ def test_an_advance_and_a_writer_of_the_split_come_to_rest(switched: Rig) -> Non
     """Where etags hold, the person's write is drift; where they are ignored, the later of the two writes stands."""
     switched.begin_trial()
     switched.after(6)
-    obey(switched.world, Command(command="promote", rollout=switched.rollout("2").id), "operator@example.com")
+    switched.command("promote", "2")
     writer = Interleaved("UpdateEndpoint", "before", lambda: _split_by_hand(switched, 30))
     hook_into(switched.emulator.faults, writer)
     switched.deliver()
