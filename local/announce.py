@@ -35,7 +35,7 @@ def main() -> int:
         publish(address, project, topics.TRAINING_COMPLETED, NONSENSE, options.times)
     else:
         announce(address, project, RUNS[options.run], EXAMPLE, options.times)
-    shown_by = "rollouts dead-letters" if options.run == "nonsense" else "rollouts list"
+    shown_by = "rollouts dead-letters list" if options.run == "nonsense" else "rollouts list"
     print(f"announced {options.run} on {topics.TRAINING_COMPLETED}; `{shown_by}` shows what becomes of it")
     return 0
 

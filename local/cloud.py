@@ -37,15 +37,17 @@ OPERATOR = "operator@example.com"
 ROOT = Path(__file__).parent.parent
 SERVING = ROOT / "infra" / "serving" / "server.py"
 
+_MINUTE = timedelta(seconds=60)
+
 ROUTES: Mapping[str, Route] = {
-    "register_model": Route(topics.TRAINING_COMPLETED, attempts=100, maximum_backoff=timedelta(seconds=60)),
-    "find_training_runs": Route(topics.SCHEDULE, 'attributes.job = "find_training_runs"'),
+    "register_model": Route(topics.TRAINING_COMPLETED, attempts=100, maximum_backoff=_MINUTE),
+    "find_training_runs": Route(topics.SCHEDULE, 'attributes.job = "find_training_runs"', 20, maximum_backoff=_MINUTE),
     "start_rollout": Route(topics.MODEL_UPLOADED, attempts=20),
-    "assess_rollouts": Route(topics.SCHEDULE, 'attributes.job = "assess_rollouts"'),
-    "advance_rollout": Route(topics.ROLLOUT_DUE),
+    "assess_rollouts": Route(topics.SCHEDULE, 'attributes.job = "assess_rollouts"', 20, maximum_backoff=_MINUTE),
+    "advance_rollout": Route(topics.ROLLOUT_DUE, attempts=20, maximum_backoff=_MINUTE),
     # Monitoring sends an incident once, so it must outlast an outage of Vertex AI.
-    "roll_back": Route(topics.ALERT_FIRED, attempts=100, maximum_backoff=timedelta(seconds=60)),
-    "retire_models": Route(topics.SCHEDULE, 'attributes.job = "retire_models"'),
+    "roll_back": Route(topics.ALERT_FIRED, attempts=100, maximum_backoff=_MINUTE),
+    "retire_models": Route(topics.SCHEDULE, 'attributes.job = "retire_models"', 20, maximum_backoff=_MINUTE),
     "notify": Route(topics.ROLLOUT_CHANGED, attempts=20),
 }
 """What wakes each function; the same table as in infra."""

@@ -156,7 +156,7 @@ In another terminal:
 Announce another training run (run-2 and run-4 are good, run-3 fails and spends too many tokens), or a message that is nonsense:
 
   python -m local.announce run-2
-  python -m local.announce nonsense && rollouts dead-letters
+  python -m local.announce nonsense && rollouts dead-letters list
 
 The logs are in {cloud.settings.folder / "logs"}. Ctrl-C ends everything.
 """

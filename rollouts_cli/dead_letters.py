@@ -7,25 +7,29 @@ Two kinds arrive on the topic. A handler that finds a message it can never use p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from shared import topics
-from shared.errors import NotFoundError, PermanentError, RefusedError
+from shared.errors import NotFoundError, PermanentError
 from shared.gapic.errors import translated
 
 SUBSCRIPTION = topics.DEAD_LETTERS
 """The subscription that keeps them is called like the topic."""
 REDRIVE_OF = "redrive_of"
 """The attribute of a message that was published again: the id of the original."""
+REDRIVES = "redrives"
+"""How often it was; who redrives what nobody mended sees it come back with a higher number."""
 _OURS = ("function", "reason", "topic", "message_id")
 _PUBSUBS = "CloudPubSubDeadLetterSource"
 _PULL_SECONDS = 5
 """A pull that brings nothing within this time has brought everything."""
 _AT_ONCE = 100
+_LONGEST = 600
+"""Seconds, the most there are: a thousand take longer than the subscription's minute."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class DeadLetter:
     """One message that was given up."""
 
     id: str
-    """Of the message among the dead letters; what ``--redrive`` takes."""
+    """Of the message among the dead letters; what the commands take."""
     original: str
     """Id of the message as it was first published, where that is known."""
     at: datetime
@@ -46,6 +50,35 @@ class DeadLetter:
     attributes: dict[str, str]
     """Those it had when it was first published, as far as they were kept."""
     ack_id: str
+
+    @property
+    def redrives(self) -> int:
+        """How often it was published again before it came here."""
+        count = self.attributes.get(REDRIVES, "")
+        return int(count) if count.isdecimal() and len(count) < 9 else 0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which of them are meant: these, or all of a function."""
+
+    ids: tuple[str, ...] = ()
+    function: str = ""
+
+    def takes(self, letter: DeadLetter) -> bool:
+        """Whether this one is meant."""
+        return letter.id in self.ids or (not self.ids and letter.function == self.function)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one that was chosen."""
+
+    id: str
+    letter: DeadLetter | None
+    """None where there is no such dead letter."""
+    why_not: str = ""
+    """Empty when it is done."""
 
 
 class DeadLetters:
@@ -68,51 +101,67 @@ class DeadLetters:
         self._publisher.transport.close()
         self._subscriber.transport.close()
 
-    def show(self, limit: int) -> list[DeadLetter]:
-        """Up to ``limit`` of them, oldest first; all of them stay."""
-        with self._held(limit) as letters:
+    def look(self, limit: int, wanted: Collection[str] = ()) -> list[DeadLetter]:
+        """Up to ``limit`` of them, oldest first, or until the ``wanted`` ones are found; all of them stay."""
+        with self._held(limit, wanted) as letters:
             return sorted(letters, key=lambda one: (one.at, one.id))
 
-    def redrive(self, id: str, limit: int) -> DeadLetter:  # noqa: A002
-        """Publish it again to the topic it came from, then acknowledge it here.
+    def redrive(self, choice: Choice, limit: int) -> Iterator[Outcome]:
+        """Publish each that was chosen again to the topic it came from, then acknowledge it here.
 
         In this order: a crash in between leaves both, and a handler that gets an event twice does nothing the second time.
         """
-        with self._held(limit, id) as letters:
-            letter = next((one for one in letters if one.id == id), None)
-            if letter is None:
-                raise PermanentError(
-                    f"there is no dead letter {id} among the {len(letters)} that were looked at; `rollouts dead-letters` shows them"
-                )
-            if not letter.topic:
-                raise RefusedError(
-                    f"dead letter {id} came to {letter.function or 'nobody known'} from no topic; send it again where it came from"
-                )
-            attributes = letter.attributes | {REDRIVE_OF: letter.original or letter.id}
-            message = {"data": letter.data, "attributes": attributes}
-            self._publisher.publish(topic=letter.topic, messages=[message], timeout=20)
-            self._subscriber.acknowledge(subscription=self._name(SUBSCRIPTION), ack_ids=[letter.ack_id], timeout=20)
-            letters.remove(letter)
-            return letter
+        return self._settle(choice, limit, self._publish_again)
+
+    def discard(self, choice: Choice, limit: int) -> Iterator[Outcome]:
+        """Acknowledge each that was chosen: nobody will see it again."""
+        return self._settle(choice, limit, lambda _: "")
+
+    def _settle(self, choice: Choice, limit: int, act: Callable[[DeadLetter], str]) -> Iterator[Outcome]:
+        """Each as it is done; those of which ``act`` says why it cannot be done stay."""
+        with self._held(limit, choice.ids) as letters:
+            looked_at = len(letters)
+            self._set_deadline(letters, _LONGEST)
+            missing = set(choice.ids) - {one.id for one in letters}
+            for letter in sorted(letters, key=lambda one: (one.at, one.id)):
+                if not choice.takes(letter):
+                    continue
+                if why := act(letter):
+                    yield Outcome(letter.id, letter, why)
+                    continue
+                # Off the list first: what is acknowledged must not be given back, even if the answer is lost.
+                letters.remove(letter)
+                self._subscriber.acknowledge(subscription=self._name(SUBSCRIPTION), ack_ids=[letter.ack_id], timeout=20)
+                yield Outcome(letter.id, letter)
+            for id_ in sorted(missing):
+                yield Outcome(id_, None, f"there is no dead letter {id_} among the {looked_at} that were looked at")
+
+    def _publish_again(self, letter: DeadLetter) -> str:
+        if not letter.topic:
+            return f"dead letter {letter.id} came to {letter.function or 'nobody known'} from no topic; send it again where it came from"
+        again = {REDRIVE_OF: letter.original or letter.id, REDRIVES: str(letter.redrives + 1)}
+        message = {"data": letter.data, "attributes": letter.attributes | again}
+        self._publisher.publish(topic=letter.topic, messages=[message], timeout=20)
+        return ""
 
     @contextmanager
-    def _held(self, limit: int, wanted: str = "") -> Iterator[list[DeadLetter]]:
-        """The messages, up to the ``wanted`` one if there is one, handed out to nobody else meanwhile.
+    def _held(self, limit: int, wanted: Collection[str] = ()) -> Iterator[list[DeadLetter]]:
+        """The messages, up to the last of the ``wanted`` ones if there are any, handed out to nobody else meanwhile.
 
         They are given back at the end, but for those taken off the list.
         """
         letters: dict[str, DeadLetter] = {}
         with _translated(self._project):
-            held: list[DeadLetter] = []
+            held: list[DeadLetter] | None = None
             try:
-                while len(letters) < limit and wanted not in letters:
+                while len(letters) < limit and not (wanted and letters.keys() >= set(wanted)):
                     if not (received := self._pull(min(limit - len(letters), _AT_ONCE))):
                         break
                     letters |= {one.message.message_id: self._letter(one) for one in received}
                 held = list(letters.values())
                 yield held
             finally:
-                self._give_back([one.ack_id for one in held or letters.values()])
+                self._set_deadline(letters.values() if held is None else held, 0)
 
     def _pull(self, limit: int) -> Sequence[Any]:
         from google.api_core.exceptions import DeadlineExceeded
@@ -124,12 +173,14 @@ class DeadLetters:
             return list(answer.received_messages)
         return []
 
-    def _give_back(self, ack_ids: Sequence[str]) -> None:
+    def _set_deadline(self, letters: Iterable[DeadLetter], seconds: int) -> None:
+        """For how long nobody else gets them; 0 gives them back."""
+        ack_ids = [one.ack_id for one in letters]
         for start in range(0, len(ack_ids), _AT_ONCE):
             self._subscriber.modify_ack_deadline(
                 subscription=self._name(SUBSCRIPTION),
                 ack_ids=ack_ids[start : start + _AT_ONCE],
-                ack_deadline_seconds=0,
+                ack_deadline_seconds=seconds,
                 timeout=20,
             )
 

@@ -7,7 +7,7 @@ import typer
 from rollouts_cli.commands.act import abort, pause, promote, resume
 from rollouts_cli.commands.adopt import adopt
 from rollouts_cli.commands.apply import apply
-from rollouts_cli.commands.dead_letters import dead_letters
+from rollouts_cli.commands.dead_letters import app as dead_letters
 from rollouts_cli.commands.doctor import doctor
 from rollouts_cli.commands.get import get
 from rollouts_cli.commands.history import history
@@ -68,11 +68,11 @@ app.command(
 app.command(epilog="Example: rollouts adopt churn", short_help="Bring endpoints that lived before under a policy.")(
     adopt
 )
-app.command(
-    "dead-letters",
-    epilog="Example: rollouts dead-letters --redrive 1234567890",
-    short_help="Show the messages that no function could take.",
-)(dead_letters)
+app.add_typer(
+    dead_letters,
+    name="dead-letters",
+    short_help="Look at the messages that no function could take, redrive them.",
+)
 app.command(
     epilog="Example: rollouts doctor --only heartbeat", short_help="Say what a project lacks, and what to fix."
 )(doctor)

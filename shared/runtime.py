@@ -25,8 +25,9 @@ if TYPE_CHECKING:
 
 MAX_AGE = timedelta(hours=24)
 """An event older than this is dropped with a line; ticks have long done what it asked for."""
-TICK_AGE = timedelta(minutes=10)
-"""The same for a tick: later ones have come since."""
+HINT_AGE = timedelta(minutes=10)
+"""The same for a tick and for a hint that something may be due: later ones have come since. Less than their attempts take, so that an outage
+leaves none of them among the dead letters."""
 LARGEST_BODY = 256 * 1024
 """Bytes of a request; an incident of Cloud Monitoring has a few thousand."""
 
@@ -81,7 +82,7 @@ def handle_tick(world: World, job: str, cloud_event: CloudEvent, act: Callable[[
         if parse_tick(message).job == job:
             act(world)
 
-    handle(world, job, cloud_event, act_if_ours, TICK_AGE)
+    handle(world, job, cloud_event, act_if_ours, HINT_AGE)
 
 
 @contextmanager
@@ -119,10 +120,11 @@ def ignore(found: Ignored) -> None:
     log.info(f"ignored: {found.reason}")
 
 
-def keep_request(world: World, name: str, data: bytes, reason: PermanentError) -> None:
-    """Keep a request that cannot be understood, as events are kept."""
+def keep_request(world: World, name: str, data: bytes, reason: PermanentError, topic: str) -> None:
+    """Keep a request that cannot be understood, as events are kept; a redrive brings it to the ``topic`` that it was meant for."""
     log.error(f"{name} cannot handle this request and keeps it in the dead letters: {reason}")
-    world.publisher.publish(topics.DEAD_LETTERS, data or b"{}", function=name, reason=_cut(str(reason)))
+    why = {"function": name, "reason": _cut(str(reason)), "topic": f"projects/{world.project}/topics/{topic}"}
+    world.publisher.publish(topics.DEAD_LETTERS, data or b"{}", **why)
 
 
 def _refuse_stale(message: Message, now: datetime, max_age: timedelta) -> None:

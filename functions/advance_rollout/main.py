@@ -29,7 +29,7 @@ PERMISSIONS = (
 @functions_framework.cloud_event
 def advance_rollout(event: CloudEvent) -> None:
     """Look at everything again and take the next step, if there is one."""
-    runtime.handle(world(), "advance_rollout", event, act)
+    runtime.handle(world(), "advance_rollout", event, act, runtime.HINT_AGE)
 
 
 def act(message: Message) -> None:

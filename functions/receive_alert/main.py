@@ -33,7 +33,7 @@ def receive_alert(request: flask.Request) -> ResponseReturnValue:
             try:
                 world().publisher.publish(topics.ALERT_FIRED, alert_message(parse_alert(body)))
             except PermanentError as exc:
-                runtime.keep_request(world(), "receive_alert", body, exc)
+                runtime.keep_request(world(), "receive_alert", body, exc, topics.ALERT_FIRED)
                 return f"{exc}\n", 400
         except TransientError as exc:
             return f"{exc}\n", 503

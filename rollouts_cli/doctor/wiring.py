@@ -58,11 +58,11 @@ def _wrong(client: Any, project: str, row: Deployed) -> Iterator[str]:
 def dead_letters(project: str) -> Iterator[Finding]:
     """Whether messages were given up."""
     with closing(DeadLetters(project)) as dead:
-        letters = dead.show(_LOOKED_AT)
+        letters = dead.look(_LOOKED_AT)
     if letters:
         many = f"{len(letters)}{' or more' if len(letters) == _LOOKED_AT else ''}"
         oldest = letters[0]
         said = f"{many}; the oldest, of {oldest.at:%Y-%m-%d %H:%M}, from {oldest.function or 'nobody known'}: {oldest.reason}"
-        yield Finding(DEAD_LETTERS, Health.ODD, said, "rollouts dead-letters")
+        yield Finding(DEAD_LETTERS, Health.ODD, said, "rollouts dead-letters list")
     else:
         yield Finding(DEAD_LETTERS, Health.OK, "there are none")

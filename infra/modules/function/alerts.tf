@@ -32,7 +32,7 @@ resource "google_monitoring_alert_policy" "dead_letters" {
   }
   documentation {
     subject = "${var.function.name} has given up a message"
-    content = "After ${var.function.attempts} attempts. Read the reason with `rollouts dead-letters`, mend it, redrive. See dead-letters in docs/runbook.md."
+    content = "After ${var.function.attempts} attempts. Read the reason with `rollouts dead-letters list`, mend it, redrive. See dead-letters in docs/runbook.md."
   }
 }
 
