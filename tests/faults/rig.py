@@ -240,10 +240,15 @@ class Rig:
         self.publish(topics.MODEL_UPLOADED, model_uploaded_message(uploaded))
         self.deliver()
 
-    def publish(self, topic: str, data: bytes) -> None:
+    def publish(self, topic: str, data: bytes, **attributes: str) -> None:
         """One message, from outside."""
         publisher = publisher_at(self.pubsub.address)
-        publisher.publish(topic=f"projects/{PROJECT}/topics/{topic}", messages=[{"data": data}], timeout=10, retry=None)
+        publisher.publish(
+            topic=f"projects/{PROJECT}/topics/{topic}",
+            messages=[{"data": data, "attributes": attributes}],
+            timeout=10,
+            retry=None,
+        )
         publisher.transport.close()
 
     def command(self, command: Any, version: str, reason: str = "") -> None:
