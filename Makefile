@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo up test check lint types layers infra-check format bench soak package cloud-test clean
+.PHONY: help setup tools demo up test check lint types layers infra-check audit format bench soak package cloud-test clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -31,7 +31,7 @@ up: $(READY) ## the same system, left running to play with
 test: $(READY) ## all tests
 	@$(BIN)/python -m pytest -n auto
 
-check: lint types layers infra-check ## lint, types, layers, Terraform and checkov (test is apart)
+check: lint types layers infra-check audit ## lint, types, layers, Terraform, checkov, known vulnerabilities (test is apart)
 
 lint: $(READY)
 	@$(BIN)/ruff check .
@@ -47,7 +47,17 @@ layers: $(READY)
 infra-check: $(READY) ## terraform fmt, validate and test, and checkov; nothing when infra/ is unchanged
 	@$(BIN)/python -m infra.check
 
-tools: .venv-checkov/.ready ## checkov, in an environment of its own (once, about a minute)
+audit: $(READY) ## known vulnerabilities of what is pinned, once a day; says so where the advisories cannot be reached
+	@$(BIN)/python -m infra.audit
+
+tools: .venv-checkov/.ready .venv-audit/.ready ## checkov and pip-audit, in environments of their own (once, about a minute)
+
+.venv-audit/.ready: infra/requirements-audit.txt
+	@echo "Setting up .venv-audit (once) ..."
+	@$(PYTHON) -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check -r infra/requirements-audit.txt 2>&1 | grep -v '^WARNING: Location' || true
+	@.venv-audit/bin/pip-audit --version >/dev/null
+	@touch $@
 
 .venv-checkov/.ready: infra/requirements-checkov.txt
 	@echo "Setting up .venv-checkov (once, about a minute) ..."

@@ -62,10 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if wrong := _inconsistent(options.code.resolve(), root):
         print("\n".join(f"infra: {line}" for line in wrong))
         return 1
-    memory, missing = _memory(), False
+    good, missing = memory(), False
     print_ = fingerprint(root)
     for name, run in (("terraform", terraform), ("checkov", checkov)):
-        remembered = memory / f"{print_}.{name}"
+        remembered = good / f"{print_}.{name}"
         if remembered.exists() and not options.again:
             print(f"infra: {name}: unchanged since it was found good")
             continue
@@ -178,12 +178,12 @@ def _step(name: str, command: Sequence[str], environment: Mapping[str, str]) -> 
     return Step(name, "" if done.returncode == 0 else f"{done.stdout}{done.stderr}".strip())
 
 
-def _memory() -> Path:
+def memory() -> Path:
     """Where outcomes are remembered; beside the build in a copy that is no clone."""
     git = shutil.which("git")
     if git:
         asked = [git, "-C", str(ROOT), "rev-parse", "--path-format=absolute", "--git-common-dir"]
-        done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(asked, capture_output=True, text=True, check=False)  # noqa: S603 - a path that was looked up, and fixed arguments
         if done.returncode == 0:
             return Path(done.stdout.strip()) / "infra-check"
     return ROOT / "build" / "infra-check"

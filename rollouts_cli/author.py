@@ -20,5 +20,5 @@ def _of_git() -> str:
     git = shutil.which("git")
     if git is None:
         return ""
-    asked = subprocess.run([git, "config", "user.email"], capture_output=True, text=True, check=False)  # noqa: S603
+    asked = subprocess.run([git, "config", "user.email"], capture_output=True, text=True, check=False)  # noqa: S603 - a path that was looked up, and fixed arguments
     return asked.stdout
