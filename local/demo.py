@@ -1,7 +1,7 @@
-"""``make demo``: the whole lifecycle on this machine, on compressed time, with real predictions flowing all the while.
+"""``make demo``: a scenario on this machine, on compressed time, with real predictions flowing all the while.
 
-v1 takes the endpoint; v2 is good and walks up to all traffic; v3 fails and spends too many tokens and is rolled back at 10 %; v4 is
-promoted, then degrades, and an incident of Cloud Monitoring gives its traffic to the fallback.
+Without ``--scenario`` the whole lifecycle: v1 takes the endpoint; v2 is good and walks up to all traffic; v3 fails and spends too many tokens
+and is rolled back at 10 %; v4 is promoted, then degrades, and an incident of Cloud Monitoring gives its traffic to the fallback.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import time
 from datetime import timedelta
 from pathlib import Path
 
+from local import scenarios
 from local.interruption import interrupted_once
-from local.outcomes import Outcome, judge_outcomes
+from local.outcomes import Outcome
 from local.screen import Screen
-from local.story import Story, StoryError
-from local.summary import show_summary, show_what_is_left
+from local.story import StoryError
+from local.summary import show_what_is_left
 
 RATE = 125.0
 """Compressed seconds per second: a deployment's ten minutes are five seconds."""
@@ -28,7 +29,20 @@ INTERRUPTED = 130
 
 def main() -> int:
     """Run it; 0 when every outcome was as expected."""
-    parser = argparse.ArgumentParser(prog="python -m local.demo", description=__doc__)
+    known = "\n".join(f"  {name:<12} {scenarios.about(name)}" for name in scenarios.names())
+    parser = argparse.ArgumentParser(
+        prog="python -m local.demo",
+        description=__doc__,
+        epilog=f"scenarios:\n{known}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--scenario",
+        choices=scenarios.names(),
+        default=os.environ.get("SCENARIO") or scenarios.DEFAULT,
+        metavar="NAME",
+        help=f"one of those below; without it {scenarios.DEFAULT}",
+    )
     parser.add_argument("--seed", type=int, default=int(os.environ.get("SEED", "1")), help="another run of luck")
     parser.add_argument("--rate", type=float, default=RATE, help="compressed seconds per second")
     parser.add_argument("--rps", type=float, default=REQUESTS_PER_SECOND, help="real predictions per second")
@@ -49,15 +63,16 @@ def main() -> int:
 def _play(options: argparse.Namespace, began: float) -> int:
     print("Starting Vertex AI, Pub/Sub and the functions on this machine ...", flush=True)
     screen = Screen(sys.stdout)
-    story = Story(options.folder, options.seed, options.rate, options.rps, screen)
+    setting = scenarios.Setting(options.folder, options.seed, options.rate, options.rps, screen)
+    story = scenarios.make(options.scenario, setting)
     try:
         story.run()
     except StoryError as exc:
         print(f"The story stopped: {exc}\nThe logs are in {options.folder / 'logs'}.", file=sys.stderr)
     finally:
         screen.stop()
-    outcomes = judge_outcomes(story.facts())
-    show_summary(sys.stdout, story.facts(), outcomes, timedelta(seconds=time.monotonic() - began))
+    outcomes = story.outcomes()
+    story.show(sys.stdout, timedelta(seconds=time.monotonic() - began))
     show_what_is_left(sys.stdout, options.folder, story.model)
     return _conclude(outcomes)
 
