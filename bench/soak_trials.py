@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections.abc import Iterator, Sequence
@@ -98,13 +99,15 @@ class Place:
 class Soak:
     """Plays trials on a cloud until all have ended."""
 
-    def __init__(self, cloud: SoakCloud, trials: Sequence[Trial], at_once: int, seed: int) -> None:
+    def __init__(
+        self, cloud: SoakCloud, trials: Sequence[Trial], at_once: int, seed: int, names: str = "soak-{:03}"
+    ) -> None:
         self.trials = list(trials)
         self.ticks: list[TickCost] = []
         self._cloud = cloud
         self._waiting = iter(self.trials)
         self._seed = seed
-        self._names = iter(range(1, 1_000_000))
+        self._names = (names.format(number) for number in itertools.count(1))
         self._live: list[Place] = [self._open() for _ in range(min(at_once, len(self.trials)))]
 
     @property
@@ -130,7 +133,7 @@ class Soak:
 
     def _open(self) -> Place:
         """Another endpoint, and the registration of its first version."""
-        place = Place(f"soak-{next(self._names):03}", self._cloud.now)
+        place = Place(next(self._names), self._cloud.now)
         self._cloud.world.store.put_policy(policy(place.model), "soak@example.com", self._cloud.now)
         self._register(place)
         return place

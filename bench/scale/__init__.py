@@ -1,0 +1,1 @@
+"""How the cost of a tick grows with the number of rollouts."""

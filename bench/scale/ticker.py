@@ -1,0 +1,62 @@
+"""The function ``assess_rollouts`` in a process of its own, woken by lines of JSON: ``python -m bench.scale.ticker DELAY``.
+
+Each line says what time it is; the answer, one line of JSON, says how long the tick took, what it asked of the store, and the most memory
+that the process has had. The servers are found by the environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.scale.counted import CountedDocuments
+from local.function_loader import FunctionLoader
+from local.pubsub.message import Message, push_body
+from local.stepped import FUNCTIONS, PROJECT
+from shared import topics
+from shared.events.schedule import Tick, tick_message
+from shared.store.store import Store
+from shared.wiring import world
+
+NAME = "assess_rollouts"
+
+
+def main() -> None:
+    """Tick until standard input ends."""
+    app: Any = FunctionLoader().app(NAME, FUNCTIONS / NAME)
+    client = app.test_client()
+    here = world()
+    documents = CountedDocuments(here.store._documents, float(sys.argv[1]))
+    here.store = Store(documents)
+    out = sys.stdout
+    log = Path(os.environ["TICK_LOG"]).open("a")
+    for number, line in enumerate(sys.stdin):
+        asked = json.loads(line)
+        now = datetime.fromtimestamp(asked["now"], UTC)
+        here.now = lambda now=now: now
+        tick = Tick(NAME, **asked.get("tick", {}))
+        message = Message(f"t{number}", now, tick_message(tick), {})
+        body = push_body(message, f"projects/{PROJECT}/subscriptions/x", None)
+        documents.counts.clear()
+        began, cpu = time.perf_counter(), time.process_time()
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            answer = client.post(f"/projects/{PROJECT}/topics/{topics.SCHEDULE}", data=body, content_type="application/json")
+        found = {
+            "status": answer.status_code,
+            "seconds": time.perf_counter() - began,
+            "cpu_seconds": time.process_time() - cpu,
+            "most_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            "store": dict(documents.counts),
+        }
+        print(json.dumps(found), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()
