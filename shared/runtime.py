@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 from shared import log, topics
 from shared.errors import NotYetError, PermanentError, StaleEventError, TransientError
 from shared.events.message import Ignored, Message, parse_message
-from shared.events.schedule import parse_tick
+from shared.events.schedule import Tick, parse_tick
 from shared.wiring import World
 
 if TYPE_CHECKING:
@@ -77,10 +77,16 @@ def handle_tick(world: World, job: str, cloud_event: CloudEvent, act: Callable[[
     The subscription filters on it already, but Google's emulator ignores filters. A tick that waited for minutes is dropped: the next
     one is due by then.
     """
+    handle_shard(world, job, cloud_event, lambda world, _: act(world))
+
+
+def handle_shard(world: World, job: str, cloud_event: CloudEvent, act: Callable[[World, Tick], object]) -> None:
+    """The same for a job that may be divided: the tick says which part is meant."""
 
     def act_if_ours(message: Message) -> None:
-        if parse_tick(message).job == job:
-            act(world)
+        tick = parse_tick(message)
+        if tick.job == job:
+            act(world, tick)
 
     handle(world, job, cloud_event, act_if_ours, HINT_AGE)
 

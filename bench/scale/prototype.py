@@ -51,11 +51,15 @@ def make_prototype(folder: Path) -> Prototype:
         soak = Soak(cloud, [Trial(0, EQUAL)], 1, 1, NAME)
         for _ in soak.minutes():
             rollout = _candidate(cloud.world.store)
-            if rollout and rollout.stage_since and (cloud.now - rollout.stage_since).total_seconds() > 60 * (_JUDGED + 5):
+            if (
+                rollout
+                and rollout.stage_since
+                and (cloud.now - rollout.stage_since).total_seconds() > 60 * (_JUDGED + 5)
+            ):
                 break
         else:
             raise BenchError("the prototype's trial ended before it had a share")
-        evidence = cloud.world.store.evidence([rollout.id]).of(rollout.id)
+        evidence = cloud.world.store.evidence.of(rollout.id)
         if evidence is None:
             raise BenchError("the prototype's trial has no evidence")
         return Prototype(

@@ -38,7 +38,7 @@ Measured = list[tuple[SeriesId, MetricKind, ValueType, list[Value]]]
 class ScaleServers:
     """Vertex AI, Cloud Monitoring and Pub/Sub with everything in place."""
 
-    def __init__(self, state: Mapping[str, Any], now: datetime, arms: tuple[str, str], names: list[str], rps: float):
+    def __init__(self, state: dict[str, Any], now: datetime, arms: tuple[str, str], names: list[str], rps: float):
         self.now = now
         self.pubsub = PubsubServer().start()
         wire(self.pubsub.address, PROJECT, {}, lambda name: name, topics=topics.ALL)

@@ -13,8 +13,9 @@ import resource
 import sys
 import time
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from bench.scale.counted import CountedDocuments
 from local.function_loader import FunctionLoader
@@ -28,26 +29,36 @@ from shared.wiring import world
 NAME = "assess_rollouts"
 
 
+def _same(now: datetime) -> datetime:
+    return now
+
+
 def main() -> None:
     """Tick until standard input ends."""
+    with Path(os.environ["TICK_LOG"]).open("a") as log:
+        _tick(log)
+
+
+def _tick(log: IO[str]) -> None:
     app: Any = FunctionLoader().app(NAME, FUNCTIONS / NAME)
     client = app.test_client()
     here = world()
     documents = CountedDocuments(here.store._documents, float(sys.argv[1]))
     here.store = Store(documents)
     out = sys.stdout
-    log = Path(os.environ["TICK_LOG"]).open("a")
     for number, line in enumerate(sys.stdin):
         asked = json.loads(line)
         now = datetime.fromtimestamp(asked["now"], UTC)
-        here.now = lambda now=now: now
+        here.now = partial(_same, now)
         tick = Tick(NAME, **asked.get("tick", {}))
         message = Message(f"t{number}", now, tick_message(tick), {})
         body = push_body(message, f"projects/{PROJECT}/subscriptions/x", None)
         documents.counts.clear()
         began, cpu = time.perf_counter(), time.process_time()
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-            answer = client.post(f"/projects/{PROJECT}/topics/{topics.SCHEDULE}", data=body, content_type="application/json")
+            answer = client.post(
+                f"/projects/{PROJECT}/topics/{topics.SCHEDULE}", data=body, content_type="application/json"
+            )
         found = {
             "status": answer.status_code,
             "seconds": time.perf_counter() - began,

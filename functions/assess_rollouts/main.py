@@ -21,4 +21,4 @@ PERMISSIONS = (
 @functions_framework.cloud_event
 def assess_rollouts(event: CloudEvent) -> None:
     """One tick."""
-    runtime.handle_tick(world(), "assess_rollouts", event, assess)
+    runtime.handle_shard(world(), "assess_rollouts", event, assess)

@@ -74,7 +74,7 @@ def _look(store: Store, rollout: Rollout, now: datetime) -> _Seen:
     entries = store.ledger(rollout=rollout.id)
     decision, until = None, None
     if policy and rollout.phase in (Phase.CANARY, Phase.WATCHING):
-        evidence = store.evidence([rollout.id]).of(rollout.id)
+        evidence = store.evidence.of(rollout.id)
         # Without the hold, which would hide what the evidence asks for, and whether resuming helps.
         decision = decide(policy, replace(rollout, hold=None), evidence, now)
         until = _judged_until(rollout, evidence)

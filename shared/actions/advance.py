@@ -68,7 +68,7 @@ def look(
     rollout, now = stored.rollout, world.now()
     evidence = None
     if rollout.stage_since is not None:
-        evidence = world.store.evidence([rollout.id]).of(rollout.id)
+        evidence = world.store.evidence.of(rollout.id)
     is_queued = rollout.phase is Phase.QUEUED
     before = _before(world, policy, rollout) if is_queued else None
     is_turn = is_queued and (before is None or before.phase is Phase.PROMOTED)

@@ -1,34 +1,40 @@
 """One tick: observe everything in bulk, judge, publish what is due.
 
 The number of calls to Google does not grow with the number of rollouts: one list of endpoints per region, one query per metric and
-project, one read of the store. Nothing is moved here; hints go to ``rollout-due``, harm goes to ``alert-fired``.
+project; the store is read and written by the hundred. Nothing is moved here; hints go to ``rollout-due``, harm goes to ``alert-fired``.
+With more rollouts than one tick has time for, it asks for several ticks instead, each for a share of them.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared import log, topics
 from shared.actions.alerting import ask_rollback
-from shared.actions.policies import policy_of
+from shared.actions.policies import lost_policy
 from shared.actions.record import publish_due
-from shared.errors import PermanentError, RolloutsError, TransientError
+from shared.actions.served import FARTHEST, Served, begin_of, floor
+from shared.batches import batches
+from shared.errors import RolloutsError
 from shared.events.rollout import RolloutChanged, rollout_changed_message
+from shared.events.schedule import Tick, tick_message
 from shared.policy.schema import Policy
 from shared.rollout.decide import Kind, decide
 from shared.rollout.evidence import Evidence, Proving, could_not_look, gather, looked_until, passed_over
 from shared.rollout.labels import read_labels
-from shared.rollout.observed import Endpoint, Minute, TargetRef
+from shared.rollout.observed import Endpoint, TargetRef
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.steps import has_drifted
-from shared.store.store import StoredRollout
+from shared.store.evidence_pages import Shard
 from shared.wiring import World
 
-FARTHEST = timedelta(hours=1)
-"""How far back a tick reads at most; after a longer pause the older minutes are not judged."""
+MOST = 6000
+"""Rollouts in one tick; more are divided (``python -m bench scale`` measures how long a tick takes)."""
+AT_ONCE = 500
+"""Policies and rollouts' evidence that are read together: what a tick holds in memory does not grow with all of them."""
 POLLED = 20
 """Operations looked at per tick, oldest first; success is seen in the list of endpoints anyway."""
 OVERDUE = timedelta(minutes=2)
@@ -44,17 +50,30 @@ class TickResult:
     alerts: tuple[str, ...]
 
 
-def assess_rollouts(world: World) -> TickResult:
-    """One tick."""
+def assess_rollouts(world: World, tick: Tick) -> TickResult | None:
+    """One tick; None when it was divided."""
     now = world.now()
-    stored = world.store.unsettled_rollouts()
-    policies = _policies(world, stored)
-    rollouts = [s.rollout for s in stored if s.rollout.id in policies]
+    found = [stored.rollout for stored in world.store.unsettled_rollouts()]
+    if tick.shards == 1 and len(found) > MOST:
+        _divide(world, tick, -(-len(found) // MOST))
+        return None
+    mine = [r for r in found if shard_of(r.id, tick.shards) == tick.shard]
+    del found
+    policies = _policies(world, mine)
+    rollouts = [r for r in mine if r.id in policies]
     endpoints = _endpoints(world, rollouts)
-    evidence = _evidence(world, rollouts, policies, now)
-    due, alerts = _judge(world, rollouts, policies, endpoints, evidence, now)
+    polled = _polled(rollouts)
+    due: list[str] = []
+    alerts: list[str] = []
+    for rollout, evidence in _with_evidence(world, rollouts, policies, Shard(tick.shard, tick.shards), now):
+        asks = _judge(world, rollout, policies[rollout.id], endpoints.get(rollout.target), evidence, now)
+        if asks == "alert":
+            alerts.append(rollout.id)
+        elif asks == "due" or rollout.id in polled:
+            due.append(rollout.id)
     publish_due(world, due)
-    _announce_again(world, now)
+    if tick.shard == 0:
+        _announce_again(world, now)
     # The heartbeat: a log-based metric counts this line, and its absence is alerted on (infra/metrics.yaml).
     log.info(
         f"assessed {len(rollouts)} rollouts: {len(due)} due, {len(alerts)} to roll back",
@@ -64,67 +83,81 @@ def assess_rollouts(world: World) -> TickResult:
     return TickResult(len(rollouts), tuple(due), tuple(alerts))
 
 
-def _policies(world: World, stored: Sequence[StoredRollout]) -> dict[str, Policy]:
-    """By rollout; each version is read once. A rollout whose policy is lost is named and left alone."""
+def shard_of(rollout: str, shards: int) -> int:
+    """Which share of the rollouts one belongs to; the same in every process."""
+    return zlib.crc32(rollout.encode()) % shards
+
+
+def _divide(world: World, tick: Tick, shards: int) -> None:
+    """Ask for as many ticks as it takes; they share nothing but the store."""
+    messages = [tick_message(Tick(tick.job, shard, shards)) for shard in range(shards)]
+    world.publisher.publish_all(topics.SCHEDULE, messages, job=tick.job)
+    log.info(f"asked for {shards} ticks, since there are more than {MOST} rollouts for one")
+
+
+def _policies(world: World, rollouts: Sequence[Rollout]) -> dict[str, Policy]:
+    """By rollout. One whose policy is lost is named and left alone."""
+    keys = {r.id: (r.model, r.policy_version) for r in rollouts}
     versions: dict[tuple[str, int], Policy] = {}
-    found: dict[str, Policy] = {}
-    for rollout in (s.rollout for s in stored):
-        key = (rollout.model, rollout.policy_version)
-        try:
-            if key not in versions:
-                versions[key] = policy_of(world, rollout)
-        except PermanentError as exc:
-            log.error(str(exc))
-            continue
-        found[rollout.id] = versions[key]
-    return found
+    for some in batches(sorted(set(keys.values())), AT_ONCE):
+        versions |= world.store.policy_versions(some)
+    for rollout in rollouts:
+        if keys[rollout.id] not in versions:
+            log.error(str(lost_policy(rollout)))
+    return {id_: versions[key] for id_, key in keys.items() if key in versions}
 
 
 def _endpoints(world: World, rollouts: Sequence[Rollout]) -> dict[TargetRef, Endpoint]:
     """All endpoints of every region in use; a region that does not answer is only late."""
+    wanted = {r.target for r in rollouts}
     found: dict[TargetRef, Endpoint] = {}
     for project, region in sorted({(r.target.project, r.target.region) for r in rollouts if r.phase.is_open}):
         try:
-            found |= {e.ref: e for e in world.endpoints.list(project, region)}
+            found |= {e.ref: e for e in world.endpoints.list(project, region) if e.ref in wanted}
         except RolloutsError as exc:  # a project that may not be read among them: it must not stop the others
             log.warning(f"{project}/{region} cannot be read in this tick: {exc}")
     return found
 
 
-def _evidence(
-    world: World, rollouts: Sequence[Rollout], policies: Mapping[str, Policy], now: datetime
-) -> dict[str, Evidence]:
-    """Read what was served since the last tick, add it, write it back."""
-    judged = [
-        r
+def _with_evidence(
+    world: World, rollouts: Sequence[Rollout], policies: Mapping[str, Policy], shard: Shard, now: datetime
+) -> Iterator[tuple[Rollout, Evidence | None]]:
+    """Every rollout with what is known of it, after what was served since the last tick is read, added and written back."""
+    judged = {
+        r.id: r
         for r in rollouts
         if r.phase in (Phase.CANARY, Phase.WATCHING) and r.stage_since and policies[r.id].rollout.checks
-    ]
-    shards = world.store.evidence([r.id for r in judged])
-    before = {r.id: shards.of(r.id) for r in judged}
-    served, errors = _served(world, judged, policies, before, now)
-    after: dict[str, Evidence] = {}
-    for rollout in judged:
-        since = rollout.stage_since or now
-        spec = policies[rollout.id].rollout.metrics
-        key = (rollout.target.region, rollout.target.endpoint)
-        until = _floor(now - spec.lag)
-        minutes = [m for m in served.get(rollout.target.project, {}).get(key, []) if m.at <= until]
-        proving = _proving(policies[rollout.id], rollout)
-        gathered = gather(before[rollout.id], rollout.id, since, minutes, rollout.deployed_id, spec, proving)
-        error = errors.get(rollout.target.project)
-        if error:
-            after[rollout.id] = could_not_look(gathered, now, error)
-            continue
-        unread = _floor(now - FARTHEST) - _begin(rollout, before[rollout.id])
-        if unread > timedelta(0):
-            gathered = passed_over(gathered, unread)
-        after[rollout.id] = looked_until(gathered, until)
-    changed = {k: v for k, v in after.items() if v != before[k]}
-    ended = {s for shard in shards.stored.values() for s in shard.body["rollouts"]} - set(after)
-    if lost := world.store.write_evidence(shards, changed, ended):
-        log.info(f"another tick was writing too; {lost} shards are gathered by the next one")
-    return after
+    }
+    yield from ((r, None) for r in rollouts if r.id not in judged)
+    pages = world.store.evidence
+    places = pages.place(shard, list(judged), now)
+    yield from ((r, None) for r in judged.values() if r.id not in places.pages)
+    served = Served(world, [judged[id_] for id_ in places.pages], policies, now)
+    late = 0
+    for numbers in batches(sorted(set(places.pages.values())), max(1, AT_ONCE // places.room)):
+        for page in pages.read(places, numbers):
+            before = {id_: page.of(id_) for id_ in page.rollouts}
+            served.reach([(judged[id_], evidence) for id_, evidence in before.items()])
+            after = {id_: _gathered(judged[id_], policies[id_], found, served, now) for id_, found in before.items()}
+            late += not pages.write(page, {id_: found for id_, found in after.items() if found != before[id_]})
+            yield from ((judged[id_], evidence) for id_, evidence in after.items())
+    if late:
+        log.info(f"another tick was writing too; {late} pages of evidence are gathered by the next one")
+
+
+def _gathered(rollout: Rollout, policy: Policy, before: Evidence | None, served: Served, now: datetime) -> Evidence:
+    """What is known of one rollout with what was served since."""
+    spec = policy.rollout.metrics
+    until = min(floor(now - spec.lag), served.until(rollout.target.project))
+    minutes = [minute for minute in served.of(rollout.target) if minute.at <= until]
+    since = rollout.stage_since or now
+    gathered = gather(before, rollout.id, since, minutes, rollout.deployed_id, spec, _proving(policy, rollout))
+    if error := served.error(rollout.target.project):
+        return could_not_look(gathered, now, error)
+    unread = floor(now - FARTHEST) - begin_of(rollout, before)
+    if unread > timedelta(0):
+        gathered = passed_over(gathered, unread)
+    return looked_until(gathered, until)
 
 
 def _proving(policy: Policy, rollout: Rollout) -> Proving | None:
@@ -135,69 +168,20 @@ def _proving(policy: Policy, rollout: Rollout) -> Proving | None:
     return Proving(policy.rollout, control, policy.rollout.stages[rollout.stage].traffic)
 
 
-Served = dict[str, dict[tuple[str, str], list[Minute]]]
-
-
-def _served(
-    world: World,
-    judged: Sequence[Rollout],
-    policies: Mapping[str, Policy],
-    before: Mapping[str, Evidence | None],
-    now: datetime,
-) -> tuple[Served, dict[str, str]]:
-    """By project: the minutes of every endpoint, or why they could not be read."""
-    by_project: dict[str, list[Rollout]] = defaultdict(list)
-    for rollout in judged:
-        by_project[rollout.target.project].append(rollout)
-    served: Served = {}
-    errors: dict[str, str] = {}
-    for project, rollouts in by_project.items():
-        end = _floor(now - min(policies[r.id].rollout.metrics.lag for r in rollouts))
-        start = max(min(_begin(r, before[r.id]) for r in rollouts), _floor(now - FARTHEST))
-        if start >= end:
-            served[project] = {}
-            continue
-        metrics = {check.metric for r in rollouts for check in policies[r.id].rollout.checks}
-        try:
-            served[project] = dict(world.metrics.minutes(project, start, end, metrics))
-        except TransientError as exc:
-            errors[project] = str(exc)
-            log.warning(f"metrics of {project} cannot be read in this tick: {exc}")
-    return served, errors
-
-
-def _begin(rollout: Rollout, evidence: Evidence | None) -> datetime:
-    since = _floor(rollout.stage_since or rollout.created_at)
-    if evidence and evidence.stage_since == rollout.stage_since and evidence.judged_until:
-        return max(since, evidence.judged_until)
-    return since
-
-
-def _floor(at: datetime) -> datetime:
-    return at.replace(second=0, microsecond=0)
-
-
 def _judge(
     world: World,
-    rollouts: Sequence[Rollout],
-    policies: Mapping[str, Policy],
-    endpoints: Mapping[TargetRef, Endpoint],
-    evidence: Mapping[str, Evidence],
+    rollout: Rollout,
+    policy: Policy,
+    endpoint: Endpoint | None,
+    evidence: Evidence | None,
     now: datetime,
-) -> tuple[list[str], list[str]]:
-    due: list[str] = []
-    alerts: list[str] = []
-    polled = _polled(rollouts)
-    for rollout in rollouts:
-        policy = policies[rollout.id]
-        decision = decide(policy, rollout, evidence.get(rollout.id), now)
-        endpoint = endpoints.get(rollout.target)
-        if decision.kind is Kind.ROLL_BACK and policy.mode == "enforce" and _can_roll_back(rollout, endpoint):
-            ask_rollback(world, rollout, decision.sentence, decision.checks)
-            alerts.append(rollout.id)
-        elif decision.is_due or rollout.id in polled or _needs_step(rollout, policy, endpoint):
-            due.append(rollout.id)
-    return due, alerts
+) -> str:
+    """What is asked for: ``alert``, ``due`` or nothing."""
+    decision = decide(policy, rollout, evidence, now)
+    if decision.kind is Kind.ROLL_BACK and policy.mode == "enforce" and _can_roll_back(rollout, endpoint):
+        ask_rollback(world, rollout, decision.sentence, decision.checks)
+        return "alert"
+    return "due" if decision.is_due or _needs_step(rollout, policy, endpoint) else ""
 
 
 def _can_roll_back(rollout: Rollout, endpoint: Endpoint | None) -> bool:

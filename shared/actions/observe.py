@@ -28,7 +28,7 @@ def observe_rollout(
     if followed != stored.rollout:
         telling = Telling("note", f"Observed: {followed.sentence}", event=event, actor=ACTOR)
         stored = record_transition(world, stored, followed, telling)
-    evidence = world.store.evidence([stored.rollout.id]).of(stored.rollout.id)
+    evidence = world.store.evidence.of(stored.rollout.id)
     decision = decide(policy, stored.rollout, evidence, world.now())
     said = _would(stored.rollout, decision)
     if said and _what(said) != _what(stored.rollout.observed):

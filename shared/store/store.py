@@ -6,18 +6,17 @@ that people get, and the trial's slot on its endpoint. So a transition is in the
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
 from shared.errors import ConflictError, PermanentError
 from shared.policy.schema import Policy
-from shared.rollout.evidence import EVIDENCE, Evidence
 from shared.rollout.observed import TargetRef
 from shared.rollout.record import SCHEMA, LedgerEntry, Rollout
-from shared.store.documents import Create, Delete, Documents, ExistsError, Replace, Stored, Write
+from shared.store.documents import Create, Delete, Documents, ExistsError, Replace, Write
+from shared.store.evidence_pages import EvidencePages
 from shared.store.records import (
     Claim,
     Notice,
@@ -34,15 +33,13 @@ from shared.store.records import (
     rollout_body,
 )
 
-SHARDS = 128
-"""Evidence documents: enough that 10,000 rollouts stay below a hundred each, few enough to read at once."""
-
 
 class Store:
     """All records over one document store."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
+        self.evidence = EvidencePages(documents)
 
     # -- rollouts and their ledger ---------------------------------------------------------------
 
@@ -149,38 +146,6 @@ class Store:
         }
         self._documents.replace("notices", notice.id, body, notice.revision)
 
-    # -- evidence -----------------------------------------------------------------------------------
-
-    def evidence(self, rollouts: Sequence[str]) -> EvidenceShards:
-        """The evidence of these rollouts, in one read."""
-        wanted = sorted({_shard(r) for r in rollouts})
-        return EvidenceShards({s.id: s for s in self._documents.get_all("evidence", wanted)})
-
-    def write_evidence(
-        self, shards: EvidenceShards, evidence: Mapping[str, Evidence], ended: Iterable[str] = ()
-    ) -> int:
-        """Put what a tick has gathered; returns how many shards another tick had written meanwhile.
-
-        Those are left alone: what they lack is gathered by the next tick, and nothing is counted twice.
-        """
-        gone, lost = set(ended), 0
-        by_shard: dict[str, dict[str, str]] = {}
-        for id_, found in evidence.items():
-            # As text: a document database keeps an index entry for every number otherwise.
-            by_shard.setdefault(_shard(id_), {})[id_] = EVIDENCE.dump_json(found).decode()
-        for shard, bodies in by_shard.items():
-            before = shards.stored.get(shard)
-            kept = {k: v for k, v in (before.body["rollouts"] if before else {}).items() if k not in gone}
-            body = {"rollouts": kept | bodies, "schema": SCHEMA}
-            try:
-                if before is None:
-                    self._documents.create("evidence", shard, body)
-                else:
-                    self._documents.replace("evidence", shard, body, before.revision)
-            except ConflictError:
-                lost += 1
-        return lost
-
     # -- policies -------------------------------------------------------------------------------------
 
     def put_policy(self, policy: Policy, author: str, at: datetime) -> StoredPolicy:
@@ -226,6 +191,12 @@ class Store:
             else self._documents.get("policies", f"{model}@{version}")
         )
         return read_policy(stored) if stored else None
+
+    def policy_versions(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Policy]:
+        """Many at once, by model and version; what is not there is not among them."""
+        ids = {f"{model}@{version}": (model, version) for model, version in keys}
+        found = self._documents.get_all("policies", list(ids))
+        return {ids[stored.id]: read_policy(stored).policy for stored in found}
 
     def policies(self) -> list[StoredPolicy]:
         """The present policy of every model."""
@@ -274,22 +245,6 @@ class Store:
         self._documents.close()
 
 
-@dataclass(frozen=True)
-class EvidenceShards:
-    """Evidence as read, with what is needed to write it back."""
-
-    stored: Mapping[str, Stored]
-
-    def of(self, rollout: str) -> Evidence | None:
-        shard = self.stored.get(_shard(rollout))
-        body = shard.body["rollouts"].get(rollout) if shard else None
-        return EVIDENCE.validate_json(body) if body else None
-
-
-def _shard(rollout: str) -> str:
-    return f"{zlib.crc32(rollout.encode()) % SHARDS:03d}"
-
-
 def _slot_id(target: TargetRef) -> str:
     return str(target).replace("/", "~")
 
@@ -300,4 +255,4 @@ def _number(rollout: Rollout, entry: LedgerEntry) -> tuple[Rollout, LedgerEntry]
     return rollout, replace(entry, id=f"{rollout.id}-{rollout.sequence:04d}")
 
 
-__all__ = ["SHARDS", "Claim", "EvidenceShards", "Notice", "Store", "StoredPolicy", "StoredRollout"]
+__all__ = ["Claim", "Notice", "Store", "StoredPolicy", "StoredRollout"]

@@ -120,7 +120,7 @@ def _tick(cloud: Cloud, number: int) -> Counter[str]:
         assert cloud.tick("assess_rollouts") == 200
     for model in models:
         rollout = cloud.rollout("1", model)
-        found = cloud.world.store.evidence([rollout.id]).of(rollout.id)
+        found = cloud.world.store.evidence.of(rollout.id)
         assert found is not None
         assert found.arm(rollout.deployed_id).requests == 100
     return Counter({method: n for method, n in spent.items() if not method.startswith("publish:")})

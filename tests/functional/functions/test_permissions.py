@@ -32,6 +32,7 @@ OTHER_TOPICS = {
     # What is superseded or fails at its deployment: test_deploying, test_versions.
     "advance_rollout": {topics.ALERT_FIRED, topics.ROLLOUT_DUE},
     "receive_command": {topics.ALERT_FIRED},  # an abort
+    "assess_rollouts": {topics.SCHEDULE},  # more rollouts than one tick has time for: test_shards
 }
 NOT_RECORDED = ("datastore.", "secretmanager.", "storage.")
 """Of services that answer here without asking who calls."""

@@ -12,6 +12,7 @@ from shared.policy.schema import Policy
 from shared.rollout.evidence import Evidence
 from shared.rollout.observed import ArmMinute, Histogram, TargetRef
 from shared.rollout.record import CheckResult, Hold, LedgerEntry, Phase, Rollout, Verdict
+from shared.store.evidence_pages import Shard
 from shared.store.store import Store, StoredRollout
 from shared.wiring import store_from_env
 from tests.unit.policy.files import HEAD
@@ -128,7 +129,9 @@ def _canary(store: Store) -> None:
     served = ArmMinute(120, 0, {"latency_ms": Histogram((100.0, 200.0), (80, 38, 2), 90.0, 40_000.0)})
     until = ago(minutes=5)
     gathered = Evidence(V4, ago(minutes=12), newer={CANDIDATE: served}, judged_until=until, last_data=until)
-    assert store.write_evidence(store.evidence([V4]), {V4: gathered}) == 0
+    places = store.evidence.place(Shard(), [V4], ago(minutes=5))
+    (page,) = store.evidence.read(places, [places.pages[V4]])
+    assert store.evidence.write(page, {V4: gathered})
 
 
 def _queued(store: Store) -> None:

@@ -1,0 +1,105 @@
+"""What was served since the last tick, read once for all rollouts of a project."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from shared import log
+from shared.errors import TransientError
+from shared.policy.schema import Policy
+from shared.rollout.evidence import Evidence
+from shared.rollout.observed import Minute, TargetRef
+from shared.rollout.record import Rollout
+from shared.wiring import World
+
+FARTHEST = timedelta(hours=1)
+"""How far back a tick reads at most; after a longer pause the older minutes are not judged."""
+CATCH_UP = 20_000
+"""Minutes of rollouts that one tick reads after a pause; what is left is read by the next ones, oldest first."""
+_MINUTE = timedelta(minutes=1)
+
+
+@dataclass
+class _Window:
+    """What has been read of one project: ``(start, end]``."""
+
+    metrics: frozenset[str]
+    end: datetime
+    longest: timedelta
+    start: datetime | None = None
+    minutes: dict[tuple[str, str], list[Minute]] = field(default_factory=dict)
+    error: str = ""
+
+
+class Served:
+    """Reads as far back as somebody needs, once; a page of rollouts that needs more makes it read what is before."""
+
+    def __init__(
+        self, world: World, rollouts: Sequence[Rollout], policies: Mapping[str, Policy], now: datetime
+    ) -> None:
+        self._world = world
+        self._now = now
+        by_project: dict[str, list[Rollout]] = defaultdict(list)
+        for rollout in rollouts:
+            by_project[rollout.target.project].append(rollout)
+        self._windows: dict[str, _Window] = {}
+        for project, own in by_project.items():
+            specs = [policies[r.id].rollout for r in own]
+            metrics = frozenset(check.metric for spec in specs for check in spec.checks)
+            end = floor(now - min(spec.metrics.lag for spec in specs))
+            self._windows[project] = _Window(metrics, end, max(2, CATCH_UP // len(own)) * _MINUTE)
+
+    def reach(self, rollouts: Iterable[tuple[Rollout, Evidence | None]]) -> None:
+        """See to it that what these rollouts lack is read."""
+        wanted: dict[str, datetime] = {}
+        for rollout, evidence in rollouts:
+            project, begin = rollout.target.project, begin_of(rollout, evidence)
+            wanted[project] = min(begin, wanted.get(project, begin))
+        for project, begin in wanted.items():
+            self._read(project, max(begin, floor(self._now - FARTHEST)))
+
+    def of(self, target: TargetRef) -> Sequence[Minute]:
+        """The minutes of one endpoint, in order."""
+        return self._windows[target.project].minutes.get((target.region, target.endpoint), ())
+
+    def until(self, project: str) -> datetime:
+        """Up to when is read."""
+        return self._windows[project].end
+
+    def error(self, project: str) -> str:
+        """Why it could not be read; empty if it could."""
+        return self._windows[project].error
+
+    def _read(self, project: str, start: datetime) -> None:
+        window = self._windows[project]
+        if window.error or start >= (window.start or window.end):
+            return
+        if window.start is None:
+            # After a pause: the oldest minutes first, and no more of them than a tick has time for.
+            window.end = min(window.end, start + window.longest)
+        until = window.start or window.end
+        try:
+            found = self._world.metrics.minutes(project, start, until, window.metrics)
+        except TransientError as exc:
+            window.error = str(exc)
+            log.warning(f"metrics of {project} cannot be read in this tick: {exc}")
+            return
+        for key, minutes in window.minutes.items():
+            found.setdefault(key, []).extend(minutes)
+        window.start, window.minutes = start, dict(found)
+
+
+def begin_of(rollout: Rollout, evidence: Evidence | None) -> datetime:
+    """From when on there is something to read: the stage's beginning, or where the last tick ended."""
+    since = floor(rollout.stage_since or rollout.created_at)
+    if evidence and evidence.stage_since == rollout.stage_since and evidence.judged_until:
+        return max(since, evidence.judged_until)
+    return since
+
+
+def floor(at: datetime) -> datetime:
+    """The whole minute."""
+    return at.replace(second=0, microsecond=0)
