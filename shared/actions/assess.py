@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 
 from shared import log, topics
 from shared.actions.alerting import ask_rollback
-from shared.actions.policies import lost_policy
+from shared.actions.policies import policy_of
 from shared.actions.record import publish_due
 from shared.actions.served import FARTHEST, Served, begin_of, floor
 from shared.batches import batches
-from shared.errors import RolloutsError
+from shared.errors import PermanentError, RolloutsError
 from shared.events.rollout import RolloutChanged, rollout_changed_message
 from shared.events.schedule import Tick, tick_message
 from shared.policy.schema import Policy
@@ -102,8 +102,12 @@ def _policies(world: World, rollouts: Sequence[Rollout]) -> dict[str, Policy]:
     for some in batches(sorted(set(keys.values())), AT_ONCE):
         versions |= world.store.policy_versions(some)
     for rollout in rollouts:
-        if keys[rollout.id] not in versions:
-            log.error(str(lost_policy(rollout)))
+        if keys[rollout.id] in versions:
+            continue
+        try:
+            versions[keys[rollout.id]] = policy_of(world, rollout)
+        except PermanentError as exc:
+            log.error(str(exc))
     return {id_: versions[key] for id_, key in keys.items() if key in versions}
 
 

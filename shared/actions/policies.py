@@ -13,15 +13,10 @@ def policy_of(world: World, rollout: Rollout) -> Policy:
     """The version it started with: a changed policy is for the next rollout."""
     stored = world.store.policy(rollout.model, rollout.policy_version)
     if stored is None:
-        raise lost_policy(rollout)
+        raise PermanentError(
+            f"rollout {rollout.id} keeps version {rollout.policy_version} of the policy of {rollout.model}, which is not in the store"
+        )
     return stored.policy
-
-
-def lost_policy(rollout: Rollout) -> PermanentError:
-    """Nobody deletes versions of policies, but somebody may restore half a store."""
-    return PermanentError(
-        f"rollout {rollout.id} keeps version {rollout.policy_version} of the policy of {rollout.model}, which is not in the store"
-    )
 
 
 def target_ref(world: World, target: Target) -> TargetRef:
