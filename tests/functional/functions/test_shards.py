@@ -68,10 +68,10 @@ def test_a_tick_that_is_too_much_asks_for_several_and_each_judges_its_share(
     assert {part.attributes["job"] for part in parts} == {"assess_rollouts"}
     assert [requests(watched, model) for model in MODELS] == before, "the divided tick judges nothing itself"
     for part in parts:
-        assert watched.wake("assess_rollouts", part.data, **part.attributes) == 200
+        assert watched.wake("assess_rollouts", part.data) == 200
     assert [requests(watched, model) for model in MODELS] == [50] * len(MODELS)
     for part in parts:  # delivered again
-        assert watched.wake("assess_rollouts", part.data, **part.attributes) == 200
+        assert watched.wake("assess_rollouts", part.data) == 200
     assert [requests(watched, model) for model in MODELS] == [50] * len(MODELS)
 
 
@@ -81,7 +81,7 @@ def test_an_undivided_tick_goes_on_where_shards_have_ended(watched: Cloud, monke
     monkeypatch.setattr(assess, "MOST", 2)
     watched.tick("assess_rollouts")
     for part in watched.published(topics.SCHEDULE):
-        watched.wake("assess_rollouts", part.data, **part.attributes)
+        watched.wake("assess_rollouts", part.data)
     monkeypatch.setattr(assess, "MOST", 100)
     serve_minutes(watched, 3)
     watched.advance(minutes=5)
