@@ -68,6 +68,14 @@ class ProcessHost:
         path = self._home(name) / "log"
         return path.read_text(errors="replace") if path.exists() else ""
 
+    def pids(self, name: str) -> list[int]:
+        """The processes of a function: its server and what that has started (Linux only)."""
+        found = [self._processes[name].pid]
+        for pid in found:
+            for task in Path(f"/proc/{pid}/task").glob("*/children"):
+                found += [int(child) for child in task.read_text().split()]
+        return found
+
     def kill(self, name: str) -> None:
         """End a function in the middle of whatever it does, as a lost instance does."""
         process = self._processes.pop(name)

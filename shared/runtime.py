@@ -98,7 +98,7 @@ def request(name: str, request: Request) -> Iterator[bytes]:
     Taken at once and for everybody: a chunked request names no length, and the Functions Framework reads what is left of a request, to
     whatever end, once it is answered.
     """
-    body = b"".join(_pieces(request.stream, LARGEST_BODY + 1))
+    body = _read(request.stream, LARGEST_BODY + 1)
     request.stream = BytesIO(body)
     _join_trace()
     with log.labelled(function=name):
@@ -112,6 +112,16 @@ def request(name: str, request: Request) -> Iterator[bytes]:
 def is_json(request: Request) -> bool:
     """Whether a request is said to be JSON, or not said to be anything: a form that a browser sends from anywhere is not."""
     return not request.mimetype or request.mimetype == "application/json" or request.mimetype.endswith("+json")
+
+
+def _read(stream: IO[bytes], most: int) -> bytes:
+    """What can be read; what is no body at all (chunks without lengths, a connection that ends early) is answered with 400."""
+    from werkzeug.exceptions import BadRequest
+
+    try:
+        return b"".join(_pieces(stream, most))
+    except Exception:  # noqa: BLE001 - every server has errors of its own for it
+        raise BadRequest("the body of the request cannot be read") from None
 
 
 def _pieces(stream: IO[bytes], most: int) -> Iterator[bytes]:
