@@ -14,6 +14,7 @@ from rollouts_cli.commands.history import history
 from rollouts_cli.commands.judge import judge
 from rollouts_cli.commands.list_rollouts import list_rollouts
 from rollouts_cli.commands.plan import plan
+from rollouts_cli.commands.prices import prices
 from rollouts_cli.commands.schema import schema
 from rollouts_cli.commands.validate import validate
 
@@ -76,6 +77,10 @@ app.add_typer(
 app.command(
     epilog="Example: rollouts doctor --only heartbeat", short_help="Say what a project lacks, and what to fix."
 )(doctor)
+app.command(
+    epilog="Example: rollouts prices --region us-central1 --prices ours.json",
+    short_help="Print what machines cost, and where the figures are from.",
+)(prices)
 
 
 if __name__ == "__main__":
