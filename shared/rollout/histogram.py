@@ -22,10 +22,11 @@ def merge_histograms(parts: Sequence[Histogram]) -> Histogram:
         counts = tuple(sum(column) for column in zip(*(part.counts for part in parts), strict=True))
     else:
         edges = tuple(sorted({edge for part in parts for edge in part.edges}))
+        bucket = {edge: position for position, edge in enumerate(edges, 1)}
         totals = [0] * (len(edges) + 1)
         for part in parts:
             for low, _, count in _buckets(part):
-                totals[0 if low == -math.inf else edges.index(low) + 1] += count
+                totals[bucket.get(low, 0)] += count
         counts = tuple(totals)
     total = sum(part.total for part in parts)
     mean = sum(part.mean * part.total for part in parts) / total

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 
 @dataclass(frozen=True, order=True)
@@ -112,7 +113,7 @@ class Histogram:
     mean: float = 0.0
     deviation: float = 0.0
 
-    @property
+    @cached_property
     def total(self) -> int:
         return sum(self.counts)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 from shared.rollout.statistics.process import CLIP, Process, Starts, begin
 from shared.rollout.statistics.tables import HARM_RATIOS
@@ -40,6 +41,7 @@ class ShareTest:
         return tuple(log_ratio(requests, bad, p, self.null) for p in self.alternatives)
 
 
+@lru_cache(256)
 def above(limit: float, odds_ratios: tuple[float, ...] = HARM_RATIOS) -> ShareTest:
     """The test for a rollback: null "the share of bad requests is at most ``limit`` in every tick"; alternatives by their odds.
 
@@ -54,6 +56,7 @@ def above(limit: float, odds_ratios: tuple[float, ...] = HARM_RATIOS) -> ShareTe
     return ShareTest(null, tuple(odds * r / (1 + odds * r) for r in odds_ratios), "all", CLIP)
 
 
+@lru_cache(256)
 def below(limit: float, ratios: tuple[float, ...] = BELOW_RATIOS) -> ShareTest:
     """The test for an advance: null "the share of bad requests is at least ``limit`` in every tick".
 
@@ -66,6 +69,7 @@ def below(limit: float, ratios: tuple[float, ...] = BELOW_RATIOS) -> ShareTest:
     return ShareTest(null, tuple(null * ratio for ratio in ratios), "first", None)
 
 
+@lru_cache(256)
 def split(share: float, odds_ratios: tuple[float, ...] = SPLIT_RATIOS) -> ShareTest:
     """The guard of the split: null "each request goes to the candidate with probability ``share``"; both directions.
 

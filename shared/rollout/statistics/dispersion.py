@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from shared.rollout.statistics.hypergeometric import mean_and_variance
 from shared.rollout.statistics.process import Process, e_value, update
@@ -52,7 +52,7 @@ def update_guarded(state: Guarded, test: OddsRatioTest, table: Table) -> Guarded
         return state
     process = update(state.process, ratios, power(state.history))
     history = (*state.history, table)[-state.kept :] if state.kept else ()
-    return replace(state, process=process, history=history)
+    return Guarded(process, state.kept, history)
 
 
 def odds_ratio(history: Sequence[Table]) -> float:

@@ -8,17 +8,61 @@ Univariate Discrete Distributions, 6.11). A base rate that drifts is thereby gon
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 _NEGLIGIBLE = 1e-18
 """A term this small beside the sum changes no digit of it, nor do the smaller ones that follow."""
+_STIRLING = 40
+"""From where on four terms of Stirling's series are exact in double precision."""
+
+
+_WIDE = 300
+"""Terms beyond which a sum that stops at negligible ones is faster than the whole polynomial."""
+_FARTHEST = 600.0
+"""ln of the largest power of ψ that a polynomial may hold; e^709 is the largest number. A coefficient that is too small for a number adds
+nothing even to that power."""
 
 
 def log_sum(n_a: int, n_b: int, m: int, psi: float) -> float:
     """ln Z(ψ) of Z(ψ) = Σ_x C(n_b, x) C(n_a, m-x) ψ^x, less a constant that n_a, n_b and m determine.
 
-    Only differences between two ψ of one table mean something; leaving the constant out keeps them exact to the last digits. The sum
-    begins at its largest term and goes both ways until terms are negligible: O(√m) of them, no overflow for any counts.
+    Only differences between two ψ of one table mean something; leaving the constant out keeps them exact to the last digits.
     """
+    return log_sums(n_a, n_b, m, (psi,))[0]
+
+
+def log_sums(n_a: int, n_b: int, m: int, psis: Sequence[float]) -> list[float]:
+    """``log_sum`` at several ψ of one table. A narrow table is one polynomial in ψ, whose coefficients all of them share."""
+    least, most = max(0, m - n_a), min(n_b, m)
+    middle = min(max(int(_mode(n_a, n_b, m, 1.0)), least), most)
+    up_to, down_to = (most - middle) * math.log(max(psis)), (least - middle) * math.log(min(psis))
+    if max(up_to, down_to) > _FARTHEST or max(most - middle, middle - least) > _WIDE:
+        return [_wide_log_sum(n_a, n_b, m, psi, middle) for psi in psis]
+    up, down = [1.0], [0.0]
+    term = 1.0
+    for x in range(middle, most):
+        term *= (n_b - x) * (m - x) / ((x + 1) * (n_a - m + x + 1))
+        up.append(term)
+    term = 1.0
+    for x in range(middle, least, -1):
+        term *= x * (n_a - m + x) / ((n_b - x + 1) * (m - x + 1))
+        down.append(term)
+    up.reverse()
+    down.reverse()
+    found = []
+    for psi in psis:
+        above = below = 0.0
+        for coefficient in up:
+            above = above * psi + coefficient
+        inverse = 1 / psi
+        for coefficient in down:
+            below = below * inverse + coefficient
+        found.append(math.log(above + below) + middle * math.log(psi))
+    return found
+
+
+def _wide_log_sum(n_a: int, n_b: int, m: int, psi: float, middle: int) -> float:
+    """The sum begins at its largest term and goes both ways until terms are negligible: O(√m) of them, no overflow for any counts."""
     least, most = max(0, m - n_a), min(n_b, m)
     mode = min(max(int(_mode(n_a, n_b, m, psi)), least), most)
     total = term = 1.0
@@ -33,8 +77,33 @@ def log_sum(n_a: int, n_b: int, m: int, psi: float) -> float:
         total += term
         if term < _NEGLIGIBLE * total:
             break
-    ways = -sum(math.lgamma(k + 1) for k in (mode, n_b - mode, m - mode, n_a - m + mode))
-    return ways + mode * math.log(psi) + math.log(total)
+    far = mode - middle
+    ways = (
+        _log_factorial_step(middle, far)
+        + _log_factorial_step(n_b - middle, -far)
+        + _log_factorial_step(m - middle, -far)
+        + _log_factorial_step(n_a - m + middle, far)
+    )
+    return mode * math.log(psi) - ways + math.log(total)
+
+
+def _log_factorial_step(k: int, step: int) -> float:
+    """ln (k + step)! - ln k!, to the last digits: of two values of ``lgamma`` near a million the difference has lost nine.
+
+    Stirling's series, with the large parts of both subtracted by hand (DLMF 5.11.1).
+    """
+    if k + step < 0:
+        raise ValueError(f"no factorial of {k + step}")
+    if min(k, k + step) < _STIRLING:
+        return math.lgamma(k + step + 1) - math.lgamma(k + 1)
+    a, b = k + 1.0, k + step + 1.0
+    return step * math.log(a) + (b - 0.5) * math.log1p(step / a) - step + _stirling(b) - _stirling(a)
+
+
+def _stirling(z: float) -> float:
+    """What Stirling's formula lacks of ln Γ(z), for large z."""
+    squared = z * z
+    return (1 / 12 - (1 / 360 - (1 / 1260 - 1 / (1680 * squared)) / squared) / squared) / z
 
 
 def mean_and_variance(n_a: int, n_b: int, m: int, psi: float) -> tuple[float, float]:

@@ -8,7 +8,8 @@ known to be empty, so an edge that one tick lacks is still counted exactly.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shared.rollout.histogram import quantile
@@ -40,12 +41,20 @@ def stable_edges(baseline: Histogram, quantiles: Sequence[float] = QUANTILES) ->
 
 def surely_beyond(histogram: Histogram, limit: float) -> int:
     """How many values are known to be at or beyond ``limit``: those of buckets that begin there or later. The count for harm."""
-    return sum(count for low, _, count in _buckets(histogram) if low >= limit or _equal(low, limit))
+    edges = histogram.edges
+    first = bisect_left(edges, limit)
+    if first and _equal(edges[first - 1], limit):
+        first -= 1
+    return sum(histogram.counts[first + 1 :])
 
 
 def perhaps_beyond(histogram: Histogram, limit: float) -> int:
     """How many values may be at or beyond ``limit``: those of buckets that end later. The count for no harm."""
-    return sum(count for _, high, count in _buckets(histogram) if high > limit and not _equal(high, limit))
+    edges = histogram.edges
+    first = bisect_right(edges, limit)
+    if first < len(edges) and _equal(edges[first], limit):
+        first += 1
+    return sum(histogram.counts[first:])
 
 
 def exceedance_table(stable: Histogram, candidate: Histogram, edge: float) -> Table | None:
@@ -122,12 +131,6 @@ def e_average(state: Exceedance) -> float:
 def e_every(state: Exceedance) -> float:
     """The least E over the edges, for no harm: each edge must pass (intersection-union, no correction)."""
     return min(process.e for process in state.processes)
-
-
-def _buckets(histogram: Histogram) -> Iterator[tuple[float, float, int]]:
-    """(lower edge, upper edge, count) of every bucket; the outermost are open."""
-    bounds = (-math.inf, *histogram.edges, math.inf)
-    yield from zip(bounds, bounds[1:], histogram.counts, strict=False)
 
 
 def _nearest(edges: Sequence[float], value: float) -> float:

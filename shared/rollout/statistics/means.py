@@ -7,6 +7,7 @@ of the level sooner than edges do; tails it does not see, and heavy ones weaken 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from shared.rollout.observed import Histogram
@@ -72,6 +73,7 @@ class MeanTest:
         return tuple(lam * h * d - lam * lam * h * variance / 2 for lam in lambdas)
 
 
+@lru_cache(256)
 def harm(sigma: float, worse: Literal[1, -1] = 1, margin: float = 0.0) -> MeanTest:
     """The test for a rollback: null "in every tick the candidate's mean is at most ``margin`` worse than the stable's".
 
@@ -81,6 +83,7 @@ def harm(sigma: float, worse: Literal[1, -1] = 1, margin: float = 0.0) -> MeanTe
     return MeanTest(sigma, worse, worse * margin)
 
 
+@lru_cache(256)
 def no_harm(sigma: float, margin: float, worse: Literal[1, -1] = 1) -> MeanTest:
     """The test for an advance: null "in every tick the candidate's mean is at least ``margin`` worse than the stable's".
 
@@ -127,11 +130,13 @@ class MeanLimitTest:
         return tuple(lam * total - lam * lam * squares / 2 for lam in lambdas)
 
 
+@lru_cache(256)
 def beyond(sigma: float, limit: float, worse: Literal[1, -1]) -> MeanLimitTest:
     """The test for a rollback: null "the mean is on the good side of ``limit`` in every tick"."""
     return MeanLimitTest(sigma, worse, limit)
 
 
+@lru_cache(256)
 def within(sigma: float, limit: float, worse: Literal[1, -1]) -> MeanLimitTest:
     """The test for an advance: null "the mean is on the bad side of ``limit`` in every tick"; all bets at the first, no clip."""
     better: Literal[1, -1] = -1 if worse == 1 else 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 Starts = Literal["all", "first"]
@@ -70,7 +70,7 @@ def update(process: Process, log_ratios: Sequence[float] | None, power: float = 
         min((mass + placed) * math.exp(min(power * ratio, most)), _MOST)
         for mass, ratio in zip(process.masses, log_ratios, strict=True)
     )
-    return replace(process, masses=masses, ticks=k)
+    return Process(masses, process.starts, process.clip, k)
 
 
 def e_value(process: Process) -> float:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
-from shared.rollout.statistics.hypergeometric import log_sum
+from shared.rollout.statistics.hypergeometric import log_sums
 from shared.rollout.statistics.process import CLIP, Process, Starts, begin
 
 HARM_RATIOS = (1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 100.0)
@@ -76,10 +77,12 @@ class OddsRatioTest:
         if not self.exact:
             return tuple(bounded_log_ratio(table, psi, self.null) for psi in self.alternatives)
         _refuse_impossible(table)
-        null = _log_likelihood(table, self.null)
-        return tuple(_log_likelihood(table, psi) - null for psi in self.alternatives)
+        null, *sums = log_sums(table.stable, table.candidate, table.bad, (self.null, *self.alternatives))
+        x = table.candidate_bad
+        return tuple(x * math.log(psi / self.null) - (z - null) for psi, z in zip(self.alternatives, sums, strict=True))
 
 
+@lru_cache(256)
 def harm(null: float = 1.0, ratios: tuple[float, ...] = HARM_RATIOS, *, exact: bool = True) -> OddsRatioTest:
     """The test for a rollback: null "the candidate's odds are at most ``null`` times the stable's, in every tick".
 
@@ -90,6 +93,7 @@ def harm(null: float = 1.0, ratios: tuple[float, ...] = HARM_RATIOS, *, exact: b
     return OddsRatioTest(null, tuple(null * ratio for ratio in ratios), "all", CLIP, exact)
 
 
+@lru_cache(256)
 def no_harm(margin: float, ratios: tuple[float, ...] = NO_HARM_RATIOS) -> OddsRatioTest:
     """The test for an advance (non-inferiority): null "the candidate's odds are at least ``margin`` times the stable's, in every tick".
 
@@ -109,7 +113,8 @@ def log_ratio(table: Table, psi: float, null: float) -> float:
     _refuse_impossible(table)
     if not table.informs:
         return 0.0
-    return _log_likelihood(table, psi) - _log_likelihood(table, null)
+    at_null, at_psi = log_sums(table.stable, table.candidate, table.bad, (null, psi))
+    return table.candidate_bad * math.log(psi / null) - (at_psi - at_null)
 
 
 def bounded_log_ratio(table: Table, psi: float, null: float) -> float:
@@ -125,11 +130,6 @@ def bounded_log_ratio(table: Table, psi: float, null: float) -> float:
         return 0.0
     n_a, n_b = table.stable, table.candidate
     return table.candidate_bad * math.log(psi / null) - table.bad * math.log((psi * n_b + n_a) / (null * n_b + n_a))
-
-
-def _log_likelihood(table: Table, psi: float) -> float:
-    """ln of the probability of the table at ψ, less a constant of its totals."""
-    return table.candidate_bad * math.log(psi) - log_sum(table.stable, table.candidate, table.bad, psi)
 
 
 def _refuse_unless_harm(psi: float, null: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from decimal import Decimal, localcontext
 
 import pytest
 from hypothesis import given
@@ -132,14 +133,33 @@ def test_it_does_not_matter_which_arm_or_which_kind_of_request_is_counted(
     assert log_ratio(Table(n_a, n_a - x_a, n_b, n_b - x_b), 1 / psi, 1 / null) == pytest.approx(ratio, abs=1e-7)
 
 
-@given(any_table(60), odds)
-def test_a_sum_from_its_mode_is_the_whole_sum(table: Table, psi: float) -> None:
+@given(any_table(200), odds, odds)
+def test_a_sum_from_its_mode_is_the_whole_sum(table: Table, psi: float, other: float) -> None:
     n_a, n_b, m = table.stable, table.candidate, table.bad
-    whole = math.log(
-        sum(math.comb(n_b, x) * math.comb(n_a, m - x) * psi**x for x in range(max(0, m - n_a), min(n_b, m) + 1))
+    one, two = (
+        math.log(
+            sum(math.comb(n_b, x) * math.comb(n_a, m - x) * at**x for x in range(max(0, m - n_a), min(n_b, m) + 1))
+        )
+        for at in (psi, other)
     )
-    constant = math.lgamma(n_a + 1) + math.lgamma(n_b + 1)
-    assert log_sum(n_a, n_b, m, psi) + constant == pytest.approx(whole, abs=1e-9)
+    assert log_sum(n_a, n_b, m, psi) - log_sum(n_a, n_b, m, other) == pytest.approx(one - two, abs=1e-9)
+
+
+@pytest.mark.parametrize(("n_a", "n_b", "m"), [(540_000, 60_000, 6_000), (300_000, 300_000, 60_000), (540, 60, 330)])
+@pytest.mark.parametrize("psi", [0.2, 1.25, 5.0, 100.0])
+def test_six_hundred_thousand_requests_a_minute_lose_no_digit(n_a: int, n_b: int, m: int, psi: float) -> None:
+    """Beside the same sum with fifty digits, over all terms."""
+    with localcontext() as context:
+        context.prec = 50
+        term = at_one = at_psi = Decimal(1)
+        power = step = Decimal(psi)
+        for x in range(min(n_b, m)):
+            term = term * ((n_b - x) * (m - x)) / ((x + 1) * (n_a - m + x + 1))
+            at_one += term
+            at_psi += term * power
+            power *= step
+        exact = float(at_psi.ln() - at_one.ln())
+    assert log_sum(n_a, n_b, m, psi) - log_sum(n_a, n_b, m, 1.0) == pytest.approx(exact, rel=1e-12, abs=1e-11)
 
 
 @given(any_table(), odds)
