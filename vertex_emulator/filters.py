@@ -44,7 +44,10 @@ def compile_filter(text: str, fields: Iterable[str]) -> Predicate:
     if not tokens:
         return lambda _: True
     parser = _Parser(tokens, text, frozenset(fields))
-    predicate = parser.either()
+    try:
+        predicate = parser.either()
+    except RecursionError:
+        invalid(f"Invalid filter: it is nested too deeply ({len(text)} characters).")
     parser.expect_end()
     return predicate
 

@@ -36,8 +36,8 @@ def compile_filter(expression: str) -> Predicate:
     """The predicate of an expression; an empty one matches everything."""
     if not expression.strip():
         return lambda _attributes: True
-    if len(expression.encode()) > MAX_BYTES:
-        raise FilterError(f"A filter has at most {MAX_BYTES} bytes; this one has {len(expression.encode())}.")
+    if (size := len(expression.encode(errors="replace"))) > MAX_BYTES:
+        raise FilterError(f"A filter has at most {MAX_BYTES} bytes; this one has {size}.")
     return _Parser(expression).parse()
 
 

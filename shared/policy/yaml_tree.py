@@ -1,7 +1,8 @@
 """YAML documents with the line of every key. Only the command line reads YAML; what is deployed reads stored policies.
 
 Scalars follow YAML 1.2's core schema: ``no`` and ``2026-01-31`` are text, ``1:30`` is not ninety. PyYAML alone follows 1.1, in
-which a label ``country: no`` becomes a truth value. A key that is given twice is refused: YAML leaves open which one holds.
+which a label ``country: no`` becomes a truth value. A whole number with more digits than 64 bits hold is text, too. A key that is given
+twice is refused: YAML leaves open which one holds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from shared.policy.problems import Problem
 
 DEEPEST = 50
 """Levels of a document; a policy has fewer than ten."""
+MOST = 20_000
+"""Values of a document with its aliases spelt out; a policy has a few hundred. A dozen lines of aliases can mean a billion."""
 _TOO_DEEP = f"the document is nested more than {DEEPEST} levels deep"
 
 
@@ -28,7 +31,7 @@ class _CoreLoader(yaml.SafeLoader):
 for _tag, _form, _first in (
     ("null", r"(?:~|null|Null|NULL|)", ["~", "n", "N", ""]),
     ("bool", r"(?:true|True|TRUE|false|False|FALSE)", list("tTfF")),
-    ("int", r"[-+]?(?:0|[1-9][0-9]*)", list("-+0123456789")),
+    ("int", r"[-+]?(?:0|[1-9][0-9]{0,17})", list("-+0123456789")),
     ("float", r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?", list("-+.0123456789")),
     ("merge", r"(?:<<)", ["<"]),
 ):
@@ -87,33 +90,45 @@ class _UnreadableError(Exception):
 def _is_readable(root: yaml.Node, file: str, problems: list[Problem]) -> bool:
     """Whether the document can become values; what is wrong with it as YAML is added to ``problems``."""
     try:
-        problems.extend(_twice_given(root, (), file))
+        problems.extend(_Walk(file).twice_given(root, ()))
     except _UnreadableError as error:
         problems.append(error.problem)
         return False
     return True
 
 
-def _twice_given(node: yaml.Node, path: KeyPath, file: str, above: tuple[yaml.Node, ...] = ()) -> Iterator[Problem]:
-    line = node.start_mark.line + 1
-    if node in above:
-        message = "the document contains itself: an alias is used inside its own anchor"
-        raise _UnreadableError(Problem(file, line, key_text(path), message))
-    if len(path) > DEEPEST:
-        raise _UnreadableError(Problem(file, line, "", _TOO_DEEP))
-    if isinstance(node, yaml.SequenceNode):
-        for number, item in enumerate(node.value):
-            yield from _twice_given(item, (*path, number), file, (*above, node))
-    elif isinstance(node, yaml.MappingNode):
-        first: dict[str, int] = {}
-        for key, value in node.value:
-            name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
-            here = key.start_mark.line + 1
-            if name in first and isinstance(key, yaml.ScalarNode):
-                message = f"the key is given twice, first in line {first[name]}"
-                yield Problem(file, here, key_text((*path, name)), message, "each key once")
-            first.setdefault(name, here)
-            yield from _twice_given(value, (*path, name), file, (*above, node))
+class _Walk:
+    """Through one document, alias by alias, as far as that is bearable."""
+
+    def __init__(self, file: str) -> None:
+        self._file = file
+        self._seen = 0
+
+    def twice_given(self, node: yaml.Node, path: KeyPath, above: tuple[yaml.Node, ...] = ()) -> Iterator[Problem]:
+        """The keys that are given twice; _UnreadableError for what cannot become values."""
+        line = node.start_mark.line + 1
+        self._seen += 1
+        if node in above:
+            message = "the document contains itself: an alias is used inside its own anchor"
+            raise _UnreadableError(Problem(self._file, line, key_text(path), message))
+        if len(path) > DEEPEST:
+            raise _UnreadableError(Problem(self._file, line, "", _TOO_DEEP))
+        if self._seen > MOST:
+            message = f"the document has more than {MOST} values once its aliases are spelt out"
+            raise _UnreadableError(Problem(self._file, line, "", message))
+        if isinstance(node, yaml.SequenceNode):
+            for number, item in enumerate(node.value):
+                yield from self.twice_given(item, (*path, number), (*above, node))
+        elif isinstance(node, yaml.MappingNode):
+            first: dict[str, int] = {}
+            for key, value in node.value:
+                name = str(key.value) if isinstance(key, yaml.ScalarNode) else "?"
+                here = key.start_mark.line + 1
+                if name in first and isinstance(key, yaml.ScalarNode):
+                    message = f"the key is given twice, first in line {first[name]}"
+                    yield Problem(self._file, here, key_text((*path, name)), message, "each key once")
+                first.setdefault(name, here)
+                yield from self.twice_given(value, (*path, name), (*above, node))
 
 
 def _entry(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:

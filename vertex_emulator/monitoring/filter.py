@@ -84,7 +84,11 @@ def _ordered(actual: str, operator: str, value: str) -> bool:
 
 def parse(text: str, field: str = "filter") -> Expression:
     """Read a filter; a mistake is INVALID_ARGUMENT, naming the place."""
-    return _Parser(text, field).read()
+    parser = _Parser(text, field)
+    try:
+        return parser.read()
+    except RecursionError:
+        raise parser.error("It is nested too deeply.") from None
 
 
 class _Parser:
