@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
@@ -52,7 +52,7 @@ def handle(
             message = parse_message(cloud_event.get_attributes(), cloud_event.get_data())
             labels.enter_context(log.labelled(correlation=message.attributes.get("correlation_id", message.id)))
             if max_age is not None:
-                _refuse_stale(message, world.now(), max_age)
+                refuse_stale(world, message, max_age)
             act(message)
             log.info(f"{name} done", milliseconds=round((time.perf_counter() - started) * 1000))
         except StaleEventError as exc:
@@ -85,10 +85,11 @@ def handle_shard(world: World, job: str, cloud_event: CloudEvent, act: Callable[
 
     def act_if_ours(message: Message) -> None:
         tick = parse_tick(message)
+        refuse_stale(world, message, HINT_AGE)
         if tick.job == job:
             act(world, tick)
 
-    handle(world, job, cloud_event, act_if_ours, HINT_AGE)
+    handle(world, job, cloud_event, act_if_ours, max_age=None)
 
 
 @contextmanager
@@ -143,8 +144,12 @@ def keep_request(world: World, name: str, data: bytes, reason: PermanentError, t
     world.publisher.publish(topics.DEAD_LETTERS, data or b"{}", **why)
 
 
-def _refuse_stale(message: Message, now: datetime, max_age: timedelta) -> None:
-    age = now - message.published_at
+def refuse_stale(world: World, message: Message, max_age: timedelta) -> None:
+    """StaleEventError if the message has waited too long.
+
+    After it was read, where an age is short: nonsense is kept among the dead letters, however long it has waited in a crowd.
+    """
+    age = world.now() - message.published_at
     if age > max_age:
         raise StaleEventError(
             f"published {message.published_at:%Y-%m-%d %H:%M} UTC, {age} ago; events older than {max_age} decide nothing"

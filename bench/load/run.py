@@ -63,7 +63,7 @@ def run(settings: Settings, folder: Path, tell: Tell = lambda _: None) -> Outcom
         settings.seed,
         vertex={"durations": {"upload": 5}},
         # What a lost hint left undone a tick finds again.
-        jobs=(Job("assess_rollouts", timedelta(minutes=10)),),
+        jobs=(Job("assess_rollouts", timedelta(minutes=30)),),
     )
     with LocalCloud(cloud_settings) as cloud:
         store = store_from_env(cloud.environment)
@@ -72,7 +72,7 @@ def run(settings: Settings, folder: Path, tell: Tell = lambda _: None) -> Outcom
         tell("uploading the versions that others made")
         versions = _upload(cloud, settings)
         sent = plan(settings, PROJECT, versions)
-        _disturb(cloud, settings, len(sent))
+        _disturb(cloud, settings, sent)
         answers = _send(cloud, sent, tell)
         _rest(cloud, tell)
         call(cloud.vertex, "ClearFaults", {})
@@ -127,12 +127,13 @@ def _until_done(models: Any, operation: str) -> None:
         time.sleep(0.02)
 
 
-def _disturb(cloud: LocalCloud, settings: Settings, events: int) -> None:
+def _disturb(cloud: LocalCloud, settings: Settings, sent: Sequence[Sent]) -> None:
     for number, kind in enumerate(("fail", "lose")):
         fault = {"kind": kind, "probability": settings.failing / 2, "times": None, "seed": settings.seed * 10 + number}
         call(cloud.vertex, "PlanFault", fault)
-    for function in ROUTES:
-        lost = Faults(drop_acks=round(events * settings.failing / len(ROUTES)))
+    heard = Counter(topics.ALERT_FIRED if one.kind == "incident" else one.topic for one in sent)
+    for function, route in ROUTES.items():
+        lost = Faults(drop_acks=round(heard[route.topic] * settings.failing))
         set_faults(cloud.pubsub, subscription_of(PROJECT, function), lost)
 
 

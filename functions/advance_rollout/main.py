@@ -29,9 +29,11 @@ PERMISSIONS = (
 @functions_framework.cloud_event
 def advance_rollout(event: CloudEvent) -> None:
     """Look at everything again and take the next step, if there is one."""
-    runtime.handle(world(), "advance_rollout", event, act, runtime.HINT_AGE)
+    runtime.handle(world(), "advance_rollout", event, act, max_age=None)
 
 
 def act(message: Message) -> None:
     """Parse and call."""
-    advance(world(), parse_rollout_due(message).rollout, message.id)
+    due = parse_rollout_due(message)
+    runtime.refuse_stale(world(), message, runtime.HINT_AGE)
+    advance(world(), due.rollout, message.id)

@@ -148,8 +148,10 @@ def test_an_outage_of_the_store_brings_the_event_again(cloud: Cloud, function: s
 
 @pytest.mark.parametrize("function", [name for name in WOKEN if name != "roll_back"])
 def test_an_event_that_is_too_old_is_dropped_with_a_line(cloud: Cloud, capsys: Out, function: str) -> None:
-    data = {"schema": "tick/v1", "job": function} if function in TICKED else b"whatever it says"
-    age = timedelta(minutes=11) if function in (*TICKED, "advance_rollout") else timedelta(hours=25)
+    short = {name: {"schema": "tick/v1", "job": name} for name in TICKED}
+    short["advance_rollout"] = {"schema": "rollout-due/v1", "rollout": "r"}
+    data = short.get(function, b"whatever it says")
+    age = timedelta(minutes=11) if function in short else timedelta(hours=25)
     with cloud.cost() as spent:
         assert cloud.wake(function, data, age=age) == 200
     assert not spent
