@@ -1,17 +1,31 @@
-"""Records as documents: what the store gives out, and how each is written and read back."""
+"""Records as documents: what the store gives out, and how each is written and read back.
+
+Functions are replaced one by one, and sometimes put back, while rollouts are under way: so a record may be of the version before (what it lacks
+has a default) or of the next one. Of that, what this version does not know is left out; what it cannot read at all waits for the upgrade.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Any, Literal, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from shared import log
+from shared.errors import TransientError
 from shared.policy.schema import Policy
 from shared.rollout.observed import TargetRef
 from shared.rollout.record import LEDGER_ENTRY, ROLLOUT, SCHEMA, LedgerEntry, Rollout
 from shared.store.documents import Create, Stored, Write
+
+Record = TypeVar("Record")
+
+
+class UnreadableError(TransientError):
+    """A record of a later version that this one cannot read."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +97,7 @@ def rollout_body(rollout: Rollout) -> dict[str, Any]:
 def read_rollout(stored: Stored) -> Rollout:
     target = TargetRef.parse(stored.body["target"])
     body = {k: v for k, v in stored.body.items() if k not in ("open", "target")}
-    return ROLLOUT.validate_python(body | {"target": vars(target)})
+    return _read(ROLLOUT, body | {"target": vars(target)}, f"rollout {stored.id}")
 
 
 def entry_writes(entry: LedgerEntry, *, notice: bool) -> list[Write]:
@@ -99,7 +113,7 @@ def entry_writes(entry: LedgerEntry, *, notice: bool) -> list[Write]:
 
 
 def read_entry(stored: Stored) -> LedgerEntry:
-    return LEDGER_ENTRY.validate_python(stored.body)
+    return _read(LEDGER_ENTRY, stored.body, f"ledger entry {stored.id}")
 
 
 def read_notice(stored: Stored) -> Notice:
@@ -111,7 +125,7 @@ def read_notice(stored: Stored) -> Notice:
 
 def read_policy(stored: Stored) -> StoredPolicy:
     body = stored.body
-    policy = Policy.model_validate(body["policy"])
+    policy = _read_policy(body["policy"], f"version {body['version']} of the policy of {body['model']}")
     return StoredPolicy(
         body["model"], body["version"], body["author"], datetime.fromisoformat(body["applied_at"]), policy
     )
@@ -123,4 +137,57 @@ def claim_body(claim: Claim) -> dict[str, Any]:
 
 
 def read_claim(stored: Stored) -> Claim:
-    return replace(CLAIM.validate_python(stored.body), revision=stored.revision)
+    return replace(_read(CLAIM, stored.body, f"claim {stored.id}"), revision=stored.revision)
+
+
+def readable(read: Callable[[Stored], Record], found: Iterable[Stored]) -> Iterator[Record]:
+    """Those that can be read: one record of a later version must not stop all others."""
+    for stored in found:
+        try:
+            yield read(stored)
+        except UnreadableError as exc:
+            log.error(f"left alone: {exc}")
+
+
+def _read(adapter: TypeAdapter[Record], body: dict[str, Any], what: str) -> Record:
+    try:
+        return adapter.validate_python(body)
+    except ValidationError as exc:
+        raise UnreadableError(_why(exc, what)) from None
+
+
+def _why(exc: ValidationError, what: str) -> str:
+    places = ", ".join(".".join(map(str, error["loc"])) for error in exc.errors(include_url=False)[:3])
+    return f"{what} cannot be read by this version ({places}); it waits for the upgrade"
+
+
+def _read_policy(body: dict[str, Any], what: str) -> Policy:
+    """A key that is not known was known to whoever applied the policy: it is left out, and that is said."""
+    try:
+        return Policy.model_validate(body)
+    except ValidationError as exc:
+        errors = exc.errors(include_url=False, include_input=False)
+    unknown = [error["loc"] for error in errors if error["type"] == "extra_forbidden"]
+    try:
+        policy = Policy.model_validate(_without(body, unknown))
+    except ValidationError as exc:
+        raise UnreadableError(_why(exc, what)) from None
+    _say_left_out(what, ", ".join(sorted(".".join(map(str, place)) for place in unknown)))
+    return policy
+
+
+@lru_cache(maxsize=256)
+def _say_left_out(what: str, keys: str) -> None:
+    """Once per process."""
+    log.warning(f"{what} has keys that this version does not know and leaves out: {keys}")
+
+
+def _without(value: Any, places: list[tuple[int | str, ...]]) -> Any:
+    """A copy without what is at these places; parts of a place that are no key, such as the kind of a stage, are passed over."""
+    if isinstance(value, list):
+        return [_without(item, [p[1:] for p in places if p and p[0] == at]) for at, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    here = [p if p and p[0] in value else p[1:] for p in places]
+    gone = {p[0] for p in here if len(p) == 1}
+    return {k: _without(item, [p[1:] for p in here if p and p[0] == k]) for k, item in value.items() if k not in gone}

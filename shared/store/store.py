@@ -30,6 +30,7 @@ from shared.store.records import (
     read_notice,
     read_policy,
     read_rollout,
+    readable,
     rollout_body,
 )
 
@@ -61,19 +62,19 @@ class Store:
     def unsettled_rollouts(self) -> list[StoredRollout]:
         """What a tick has to look at: open rollouts and those whose aliases do not stand yet; oldest change first."""
         found = self._documents.query("rollouts", {"open": True}, order_by="updated_at")
-        return [StoredRollout(read_rollout(s), s.revision) for s in found]
+        return list(readable(lambda s: StoredRollout(read_rollout(s), s.revision), found))
 
     def rollouts_of_model(self, model: str, limit: int | None = None) -> list[Rollout]:
         """Newest change first."""
         found = self._documents.query("rollouts", {"model": model}, order_by="updated_at", descending=True, limit=limit)
-        return [read_rollout(s) for s in found]
+        return list(readable(read_rollout, found))
 
     def rollouts_of_target(self, target: TargetRef, limit: int | None = None) -> list[Rollout]:
         """Newest change first."""
         found = self._documents.query(
             "rollouts", {"target": str(target)}, order_by="updated_at", descending=True, limit=limit
         )
-        return [read_rollout(s) for s in found]
+        return list(readable(read_rollout, found))
 
     def transition(
         self,
@@ -124,7 +125,7 @@ class Store:
         """The entries of one rollout or one model, or all; oldest first."""
         where = {"rollout": rollout} if rollout else {"model": model} if model else None
         found = self._documents.query("ledger", where, order_by="at", limit=limit)
-        return [read_entry(s) for s in found]
+        return list(readable(read_entry, found))
 
     # -- notices -----------------------------------------------------------------------------------
 
@@ -194,13 +195,12 @@ class Store:
 
     def policy_versions(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Policy]:
         """Many at once, by model and version; what is not there is not among them."""
-        ids = {f"{model}@{version}": (model, version) for model, version in keys}
-        found = self._documents.get_all("policies", list(ids))
-        return {ids[stored.id]: read_policy(stored).policy for stored in found}
+        found = self._documents.get_all("policies", list({f"{model}@{version}": None for model, version in keys}))
+        return {(one.model, one.version): one.policy for one in readable(read_policy, found)}
 
     def policies(self) -> list[StoredPolicy]:
         """The present policy of every model."""
-        return [read_policy(s) for s in self._documents.query("policy_heads")]
+        return list(readable(read_policy, self._documents.query("policy_heads")))
 
     # -- claims -----------------------------------------------------------------------------------------
 
