@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from bench import cold_start, emulator, rollback
+from bench.scale import growth
 from bench.trial import BenchError
 
-BENCHES: dict[str, ModuleType] = {"cold_start": cold_start, "rollback": rollback, "emulator": emulator}
+BENCHES: dict[str, ModuleType] = {"cold_start": cold_start, "rollback": rollback, "emulator": emulator, "scale": growth}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

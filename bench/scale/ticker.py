@@ -46,6 +46,7 @@ def _tick(log: IO[str]) -> None:
     documents = CountedDocuments(here.store._documents, float(sys.argv[1]))
     here.store = Store(documents)
     out = sys.stdout
+    print(json.dumps({"ready": True}), file=out, flush=True)
     for number, line in enumerate(sys.stdin):
         asked = json.loads(line)
         now = datetime.fromtimestamp(asked["now"], UTC)

@@ -1,0 +1,269 @@
+"""What one tick costs with 1, 100, 1,000 and 10,000 rollouts: calls, seconds, memory; beside one query per rollout and metric.
+
+Every rollout is a canary at 10 % of 10 requests per second (``--rps``) with three metrics, judged by evidence; all are copies of one that the real
+functions have brought there. The function runs in processes of its own, the servers in another, with paging and Google's quotas, and with the delays
+of a call within a region (reads 80 ms, writes 150 ms, the store 20 ms). What one tick has no time for is divided into ticks at the same
+moment, each in a process of its own. The measured ticks follow a first one that is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.numbers import table
+from bench.scale.machine import READ, STORE, WRITE, Asked, environment_of, fill, servers, store
+from bench.scale.prototype import Prototype, make_prototype
+from bench.trial import BenchError
+from shared.actions.assess import MOST
+
+LAG = 4
+"""Minutes of the policy's lag: up to then a tick reads."""
+PAUSE = 60
+"""Minutes without ticks, for the recovery."""
+
+
+@dataclass(frozen=True)
+class Growth:
+    """The ticks over one number of rollouts; medians, but the most memory."""
+
+    rollouts: int
+    store: str
+    ticks: int
+    """Processes that the tick is divided into."""
+    seconds: float
+    """From waking the first to the end of the last."""
+    cpu_seconds: float
+    """Of all of them."""
+    mib: float
+    """The most of any of them."""
+    vertex: int
+    """Calls, pages of endpoints aside."""
+    pages: int
+    """Of endpoints."""
+    monitoring: int
+    reads: int
+    """Calls of the store."""
+    documents: int
+    """That were read."""
+    writes: int
+
+
+@dataclass(frozen=True)
+class Peers:
+    """One query per metric and arm of each rollout, and its endpoint."""
+
+    rollouts: int
+    calls: int
+    refused: int
+    """By the quota of 600 reads a minute."""
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """After an hour in which no tick came."""
+
+    rollouts: int
+    ticks: int
+    """Until all is judged."""
+    seconds: float
+    """The longest of them."""
+    mib: float
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything."""
+
+    rps: float
+    growth: tuple[Growth, ...]
+    peers: tuple[Peers, ...]
+    recovery: Recovery | None
+    skipped: tuple[str, ...] = ()
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The bench's own settings."""
+    parser.add_argument("--rollouts", type=_numbers, default=(1, 100, 1000, 10_000), help="1,100,1000,10000")
+    parser.add_argument("--stores", type=lambda text: tuple(text.split(",")), default=("sqlite", "firestore"))
+    parser.add_argument("--ticks", type=int, default=3, help="that are measured; their median counts")
+    parser.add_argument("--rps", type=float, default=10.0, help="requests per second of each endpoint")
+    parser.add_argument("--most-on-emulator", type=int, default=1000, help="rollouts on Google's Firestore emulator")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split(","))
+
+
+def run(options: argparse.Namespace) -> Results:
+    """Measure everything, with a line on standard error for each part."""
+    with tempfile.TemporaryDirectory(prefix="scale-") as name:
+        folder = Path(name)
+        prototype = make_prototype(folder)
+        growth, skipped = [], []
+        for kind in options.stores:
+            sizes = [n for n in options.rollouts if kind == "sqlite" or n <= options.most_on_emulator]
+            for number in sizes:
+                _progress(f"{number} rollouts on {kind}")
+                try:
+                    growth.append(_grow(prototype, kind, number, options, folder))
+                except BenchError as exc:
+                    if kind == "sqlite":
+                        raise
+                    skipped.append(str(exc))
+                    break
+        peers = []
+        for number in [n for n in options.rollouts if n <= 1000]:
+            _progress(f"one query per rollout and metric, {number} rollouts")
+            peers.append(_peers(prototype, number, options.rps, folder))
+        some = min(300, max(options.rollouts))
+        _progress(f"an hour without ticks, {some} rollouts")
+        recovery = _recover(prototype, some, options.rps, folder)
+    return Results(options.rps, tuple(growth), tuple(peers), recovery, tuple(skipped))
+
+
+def _grow(prototype: Prototype, kind: str, number: int, options: argparse.Namespace, folder: Path) -> Growth:
+    parts = max(1, -(-number // MOST))
+    with tempfile.TemporaryDirectory(dir=folder) as own, ExitStack() as stack:
+        place = stack.enter_context(store(kind, Path(own)))
+        fill(place, prototype, number)
+        google = stack.enter_context(servers(prototype, number, options.rps, Path(own), (READ, WRITE)))
+        found = environment_of(google, place, Path(own) / "functions.log")
+        delay = str(0.0 if kind == "firestore" else STORE)
+        tickers = [stack.enter_context(Asked("bench.scale.ticker", delay, environment=found)) for _ in range(parts)]
+        now = prototype.now.timestamp()
+        seen, before = [], Counter[str]()
+        for tick in range(options.ticks + 1):
+            now += 60
+            google.ask(
+                now=now, minutes=[now // 60 * 60 - 60 * (LAG - 1), now // 60 * 60 - 60 * LAG][: 2 if not tick else 1]
+            )
+            answers = _tick(tickers, now)
+            after = Counter(google.ask()["calls"])
+            if tick:
+                seen.append((answers, after - before))
+            before = after
+        return _growth(number, kind, parts, seen)
+
+
+def _tick(tickers: Sequence[Asked], now: float) -> list[dict[str, Any]]:
+    """All parts of one tick at once."""
+    for shard, ticker in enumerate(tickers):
+        ticker.tell(now=now, tick={"shard": shard, "shards": len(tickers)})
+    answers = [ticker.hear() for ticker in tickers]
+    for answer in answers:
+        if answer["status"] != 200:
+            raise BenchError(f"a tick was answered with {answer['status']}")
+    return answers
+
+
+def _growth(number: int, kind: str, parts: int, seen: list[tuple[list[dict[str, Any]], Counter[str]]]) -> Growth:
+    def median(values: list[float]) -> float:
+        return statistics.median(values)
+
+    stores = [sum((Counter(a["store"]) for a in answers), Counter[str]()) for answers, _ in seen]
+    calls = [c for _, c in seen]
+    pages = math.ceil(number / 100) * parts
+    vertex = [sum(c[m] for m in ("ListEndpoints", "GetEndpoint", "GetOperation")) for c in calls]
+    judged = {c["ListTimeSeries"] for c in calls}
+    if 0 in judged:
+        raise BenchError("a tick read no metrics: it had nothing to judge")
+    return Growth(
+        number,
+        kind,
+        parts,
+        median([max(a["seconds"] for a in answers) for answers, _ in seen]),
+        median([sum(a["cpu_seconds"] for a in answers) for answers, _ in seen]),
+        max(a["most_mib"] for answers, _ in seen for a in answers),
+        round(median([v - pages + parts for v in vertex])),
+        pages,
+        round(median([c["ListTimeSeries"] for c in calls])),
+        round(median([s["calls"] for s in stores])),
+        round(median([s["documents read"] for s in stores])),
+        round(median([s["documents written"] for s in stores])),
+    )
+
+
+def _peers(prototype: Prototype, number: int, rps: float, folder: Path) -> Peers:
+    with tempfile.TemporaryDirectory(dir=folder) as own, servers(prototype, number, rps, Path(own)) as google:
+        now = prototype.now.timestamp() + 60
+        google.ask(now=now, minutes=[now // 60 * 60 - 60 * LAG])
+        environment = environment_of(google, {}, Path(own) / "peers.log")
+        arguments = (str(number), str(int(now)), prototype.stable, prototype.candidate)
+        with Asked("bench.scale.peers", *arguments, environment=environment) as asked:
+            return Peers(number, asked.said["calls"], asked.said["refused"], asked.said["seconds"])
+
+
+def _recover(prototype: Prototype, number: int, rps: float, folder: Path) -> Recovery:
+    with tempfile.TemporaryDirectory(dir=folder) as own, ExitStack() as stack:
+        place = stack.enter_context(store("sqlite", Path(own)))
+        fill(place, prototype, number)
+        google = stack.enter_context(servers(prototype, number, rps, Path(own), (READ, WRITE)))
+        environment = environment_of(google, place, Path(own) / "functions.log")
+        ticker = stack.enter_context(Asked("bench.scale.ticker", str(STORE), environment=environment))
+        begin = prototype.now.timestamp() // 60 * 60
+        now = begin + 60 * PAUSE
+        google.ask(now=now, minutes=[begin + 60 * minute for minute in range(-LAG, PAUSE - LAG + 1)])
+        seconds, answers = [], []
+        while True:
+            spent = Counter(google.ask()["calls"])
+            answers.append(ticker.ask(now=now))
+            read = (Counter(google.ask()["calls"]) - spent)["ListTimeSeries"]
+            seconds.append(answers[-1]["seconds"])
+            if not read or len(answers) > PAUSE:
+                break
+        return Recovery(number, len(answers) - 1, max(seconds), max(a["most_mib"] for a in answers))
+
+
+def _progress(what: str) -> None:
+    print(f"scale: {what} ...", file=sys.stderr, flush=True)
+
+
+def show(results: Results) -> str:
+    """The tables."""
+    about = ("rollouts", "store", "ticks at once", "seconds", "CPU s", "CPU ms per rollout", "MiB")
+    head = (*about, "Vertex AI", "pages", "Monitoring", "store calls", "documents read", "written")
+    rows = [
+        (
+            f"{g.rollouts:,}",
+            g.store,
+            str(g.ticks),
+            f"{g.seconds:.2f}",
+            f"{g.cpu_seconds:.2f}",
+            f"{g.cpu_seconds / g.rollouts * 1000:.1f}",
+            f"{g.mib:.0f}",
+            str(g.vertex),
+            str(g.pages),
+            str(g.monitoring),
+            str(g.reads),
+            f"{g.documents:,}",
+            str(g.writes),
+        )
+        for g in results.growth
+    ]
+    peers = [(f"{p.rollouts:,}", f"{p.calls:,}", f"{p.refused:,}", f"{p.seconds:.1f}") for p in results.peers]
+    parts = [
+        f"one tick, {results.rps:g} requests per second each",
+        table(head, rows, frozenset({1})),
+        table(("one query per rollout and metric", "calls", "refused by quota", "seconds without delays"), peers),
+    ]
+    if r := results.recovery:
+        parts.append(
+            f"after an hour without ticks, {r.rollouts} rollouts: all judged after {r.ticks} tick(s), the longest {r.seconds:.1f} s, {r.mib:.0f} MiB"
+        )
+    return "\n\n".join([*parts, *results.skipped])
+
+
+def as_json(results: Results) -> Any:
+    """The same for programs."""
+    return asdict(results)
