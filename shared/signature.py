@@ -24,12 +24,14 @@ def sign(secret: str, id: str, body: bytes, now: datetime) -> dict[str, str]:  #
     return {ID: id, TIMESTAMP: timestamp, SIGNATURE: f"v1={_digest(secret, id, timestamp, body)}"}
 
 
-def is_genuine(secret: str, headers: Mapping[str, str], body: bytes, now: datetime) -> bool:
+def is_genuine(
+    secret: str, headers: Mapping[str, str], body: bytes, now: datetime, tolerance: timedelta = TOLERANCE
+) -> bool:
     """Whether the message was signed with the secret, within the tolerance, and not changed since."""
     id_, timestamp, signature = (headers.get(name, "") for name in (ID, TIMESTAMP, SIGNATURE))
     if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) <= _DIGITS):
         return False
-    if abs(now.timestamp() - int(timestamp)) > TOLERANCE.total_seconds():
+    if abs(now.timestamp() - int(timestamp)) > tolerance.total_seconds():
         return False
     expected = f"v1={_digest(secret, id_, timestamp, body)}"
     return hmac.compare_digest(signature.encode(errors="replace"), expected.encode())

@@ -7,12 +7,15 @@ pages for each shard; what another division had gathered is taken over.
 
 from __future__ import annotations
 
+import base64
 import json
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -72,13 +75,13 @@ class Page:
 
     def of(self, rollout: str) -> Evidence | None:
         """What was gathered for one rollout."""
-        text = self.stored.body["rollouts"].get(rollout) if self.stored else None
-        text = text or self.brought.get(rollout)
+        text = self.texts.get(rollout) or self.brought.get(rollout)
         return EVIDENCE.validate_json(text) if text else None
 
-    def has(self, rollout: str) -> bool:
-        """Whether the page itself has something of a rollout."""
-        return self.stored is not None and rollout in self.stored.body["rollouts"]
+    @cached_property
+    def texts(self) -> Mapping[str, str]:
+        """What the page itself has, by rollout."""
+        return _texts(self.stored)
 
 
 class EvidencePages:
@@ -122,7 +125,7 @@ class EvidencePages:
         ids = {number: _page_id(places.shard, number) for number in numbers}
         found = {page.id: page for page in self._documents.get_all(PAGES, list(ids.values()))}
         pages = [Page(places.shard, number, places.on(number), found.get(id_)) for number, id_ in ids.items()]
-        lacking = {r: places.origins[r] for p in pages for r in p.rollouts if r in places.origins and not p.has(r)}
+        lacking = {r: places.origins[r] for p in pages for r in p.rollouts if r in places.origins and r not in p.texts}
         brought: dict[str, str] = {}
         for origin in self._documents.get_all(PAGES, sorted(set(lacking.values()))) if lacking else ():
             brought |= {r: text for r, text in _texts(origin).items() if lacking.get(r) == origin.id}
@@ -133,13 +136,13 @@ class EvidencePages:
 
         Then it is left alone: what it lacks is gathered by the next tick, and nothing is counted twice.
         """
-        texts = _texts(page.stored)
+        texts = page.texts
         after = {r: t for r in page.rollouts if (t := texts.get(r) or page.brought.get(r))}
         after |= {r: _text(found) for r, found in evidence.items()}
         if after == texts:
             return True
-        body = {"rollouts": after, "schema": SCHEMA}
-        if sum(map(len, after.values())) > LARGEST:
+        body = _page_body(after)
+        if _size(body) > LARGEST:
             return self._split(page, after)
         try:
             if page.stored is None:
@@ -156,10 +159,17 @@ class EvidencePages:
         if stored is None or len(texts) < 2:
             return False
         places = _places(stored)
-        other = max(places.pages.values(), default=0) + 1
+        last = max(places.pages.values(), default=0)
+        ids = [_page_id(page.shard, number) for number in range(last + 1, last + 10)]
+        taken = {
+            found.id for found in self._documents.get_all(PAGES, ids)
+        }  # given up, but a rollout may still come from there
+        other = next((number for number, id_ in enumerate(ids, last + 1) if id_ not in taken), None)
+        if other is None:
+            return False
         names = list(texts)
         stay, go = names[: len(names) // 2], names[len(names) // 2 :]
-        bodies = [{"rollouts": {r: texts[r] for r in half}, "schema": SCHEMA} for half in (stay, go)]
+        bodies = [_page_body({r: texts[r] for r in half}) for half in (stay, go)]
         here = _page_id(page.shard, page.number)
         moved = dict(places.pages) | dict.fromkeys(go, other)
         after = replace(places, pages=moved, room=min(places.room, len(names) * 3 // 4))
@@ -231,7 +241,23 @@ def _text(evidence: Evidence) -> str:
 
 
 def _texts(stored: Stored | None) -> dict[str, str]:
-    return dict(stored.body["rollouts"]) if stored else {}
+    if stored is None:
+        return {}
+    packed = stored.body.get("packed")
+    found = json.loads(zlib.decompress(base64.b64decode(packed))) if packed else stored.body["rollouts"]
+    return dict(found)
+
+
+def _page_body(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Readable as it is; packed where that would be too large for a document."""
+    if sum(map(len, texts.values())) <= LARGEST:
+        return {"rollouts": dict(texts), "schema": SCHEMA}
+    packed = zlib.compress(_json(texts).encode(), level=1)
+    return {"packed": base64.b64encode(packed).decode(), "schema": SCHEMA}
+
+
+def _size(body: Mapping[str, Any]) -> int:
+    return len(body["packed"]) if "packed" in body else sum(map(len, body["rollouts"].values()))
 
 
 def _page_id(shard: Shard, number: int) -> str:

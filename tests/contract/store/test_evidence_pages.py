@@ -140,15 +140,29 @@ def test_a_page_that_becomes_too_large_is_divided_and_stays_so(
 ) -> None:
     pages = EvidencePages(documents)
     tick(pages, names(40))
-    monkeypatch.setattr(evidence_pages, "LARGEST", 4_000)
-    for minutes in range(6):
+    monkeypatch.setattr(evidence_pages, "LARGEST", 500)
+    for minutes in range(12):
         tick(pages, names(40), minutes)
-    assert all(pages.of(r) == evidence(r, 5) for r in names(40))
-    sizes = [sum(map(len, page.body["rollouts"].values())) for page in documents.query(PAGES)]
-    assert max(sizes) <= 4_000
+    assert all(pages.of(r) == evidence(r, 11) for r in names(40))
+    sizes = [len(page.body.get("packed", "")) for page in documents.query(PAGES)]
+    assert 0 < max(sizes) <= 500
     count = len(sizes)
-    tick(pages, names(40), 6)
+    tick(pages, names(40), 12)
     assert len(documents.query(PAGES)) == count
+
+
+def test_a_page_that_is_too_large_to_be_readable_is_packed(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = EvidencePages(documents)
+    monkeypatch.setattr(evidence_pages, "LARGEST", 5_000)
+    tick(pages, names(40))
+    (page,) = documents.query(PAGES)
+    assert "rollouts" not in page.body
+    assert all(pages.of(r) == evidence(r) for r in names(40))
+    tick(pages, names(2), 1)
+    (page,) = documents.query(PAGES)
+    assert sorted(page.body["rollouts"]) == names(2)
 
 
 def test_eleven_digits_are_kept_of_every_number(documents: Documents) -> None:
