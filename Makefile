@@ -73,8 +73,12 @@ format: $(READY) ## format the code
 bench: $(READY) ## the measurements
 	@$(BIN)/python -m bench
 
-soak: $(READY) ## 600 whole rollouts by evidence through the real functions, about 20 minutes (writes docs/soak.md)
+soak: $(READY) ## 600 whole rollouts, 10,000 events, 100,000 malformed requests, long fuzzing: about an hour (writes docs/soak.md, load.json, webhook.json)
 	@$(BIN)/python -m bench.soak --seed $(SEED)
+	@$(BIN)/python -m bench.load --seed $(SEED) --write
+	@$(BIN)/python -m bench.webhook --seed $(SEED) --write
+	@FUZZ_EXAMPLES=3000 $(BIN)/python -m pytest -n auto --timeout 3000 tests/fuzz
+	@$(BIN)/python -m docs.generate
 
 package: $(READY) ## one zip per function in build/functions
 	@$(BIN)/python -m infra.package

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel
 
+from docs.measured import measured
 from docs.words import WORDS
 from rollouts_cli.running_cost import table as running_costs
 from shared.policy import schema
@@ -218,7 +219,13 @@ def _costs(_: str) -> str:
     return running_costs()
 
 
-_PARTS: dict[str, Callable[[str], str]] = {"keys": _keys, "event": _event, "policy": _policy, "costs": _costs}
+_PARTS: dict[str, Callable[[str], str]] = {
+    "keys": _keys,
+    "event": _event,
+    "policy": _policy,
+    "costs": _costs,
+    "measured": measured,
+}
 
 
 if __name__ == "__main__":

@@ -1,0 +1,59 @@
+"""Tables of what `make soak` has measured, from the results that are kept in docs/*.json; ``docs.generate`` puts them into the documents."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent
+
+
+def measured(what: str) -> str:
+    """The table of one kept result."""
+    kept = json.loads((DOCS / f"{what}.json").read_text(encoding="utf-8"))
+    return "\n".join(_TABLES[what](kept))
+
+
+def _load(kept: dict[str, Any]) -> list[str]:
+    sent, settings = kept["sent"], kept["settings"]
+    lines = [
+        f"On {kept['on']}, {kept['cores']} cores with other work beside it: {sum(sent.values()):,} events in {kept['seconds']} s "
+        f"({', '.join(f'{count:,} {kind}' for kind, count in sent.items())}), seed {settings['seed']}. "
+        f"`receive_alert` answered {' and '.join(f'{count:,} times {status}' for status, count in kept['answers'].items())}.",
+        "",
+        "| function | deliveries | came again |",
+        "| --- | --- | --- |",
+        *(
+            f"| `{name}` | {counts['delivered']:,} | {counts['nacked']:,} |"
+            for name, counts in kept["deliveries"].items()
+        ),
+        "",
+        "| expected | how many | lacking | twice | strange |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for one in kept["expectations"]:
+        lines.append(f"| {one['what']} | {one['wanted']:,} | {one['lacking']} | {one['twice']} | {one['strange']} |")
+    return lines
+
+
+def _webhook(kept: dict[str, Any]) -> list[str]:
+    lines = [
+        f"On {kept['on']}, {kept['cores']} cores with other work beside it: {kept['requests']:,} requests in {kept['seconds']} s, "
+        f"seed {kept['seed']}.",
+        "",
+        "| door | answers |",
+        "| --- | --- |",
+    ]
+    for name, counted in kept["answers"].items():
+        function, _, rest = name.partition(" ")
+        answers = ", ".join(f"{count:,} x {status}" for status, count in counted.items())
+        lines.append(f"| `{function}`{rest and f' {rest}'} | {answers} |")
+    lines += ["", "| door | after a tenth | highest | at the end |", "| --- | --- | --- | --- |"]
+    for name, seen in kept["megabytes"].items():
+        lines.append(f"| `{name}` | {seen[0]:.0f} MB | {max(seen):.0f} MB | {seen[-1]:.0f} MB |")
+    return lines
+
+
+_TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {"load": _load, "webhook": _webhook}
