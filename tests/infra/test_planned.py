@@ -77,6 +77,31 @@ def test_a_function_is_woken_with_an_identity_for_long_enough_and_loses_nothing(
     assert "oldest_unacked_message_age" in metrics
 
 
+def test_every_subscription_has_dead_letters_and_none_of_them_ends_by_itself(planned: Plan) -> None:
+    subscriptions = planned.of("google_pubsub_subscription")
+    without = [name for name, one in subscriptions.items() if not one.get("dead_letter_policy")]
+    assert without == ["google_pubsub_subscription.dead_letters"]
+    assert len(subscriptions) == len([row for row in TABLE.values() if row.wakes_on != HTTPS]) + 1
+    assert {one["expiration_policy"][0]["ttl"] for one in subscriptions.values()} == {""}
+    assert subscriptions[without[0]]["message_retention_duration"] == "2678400s"
+    # Without the right to take a message off, Pub/Sub would deliver it for ever.
+    subscribers = planned.of("google_pubsub_subscription_iam_member")
+    assert (
+        len([one for one in subscribers.values() if one["role"] == "roles/pubsub.subscriber"]) == len(subscriptions) - 1
+    )
+
+
+def test_the_open_doors_are_told_whom_to_believe(planned: Plan) -> None:
+    (service,) = planned.of("google_cloudfunctions2_function", within("receive_command")).values()
+    environment = service["service_config"][0]["environment_variables"]
+    assert environment["COMMAND_AUDIENCE"].startswith("vertex-rollouts-")
+    assert environment["COMMAND_OPERATORS"] == "", "nobody, until somebody is named"
+    for name, row in TABLE.items():
+        if row.wakes_on != HTTPS:
+            (pushed,) = planned.of("google_cloudfunctions2_function", within(name)).values()
+            assert pushed["service_config"][0]["ingress_settings"] == "ALLOW_INTERNAL_ONLY"
+
+
 def test_nobody_may_call_a_function_without_an_identity_but_those_that_ask_for_one_themselves(planned: Plan) -> None:
     members = planned.of("google_cloud_run_v2_service_iam_member")
     open_to_all = {address for address, one in members.items() if one.get("member") == "allUsers"}
