@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import typer
 
-from rollouts_cli.commands.act import abort, pause, promote, resume
+from rollouts_cli.commands.act import abort, approve, pause, promote, resume
 from rollouts_cli.commands.adopt import adopt
 from rollouts_cli.commands.apply import apply
 from rollouts_cli.commands.dead_letters import app as dead_letters
 from rollouts_cli.commands.doctor import doctor
+from rollouts_cli.commands.freeze import freeze, freezes, unfreeze
 from rollouts_cli.commands.get import get
 from rollouts_cli.commands.history import history
 from rollouts_cli.commands.judge import judge
@@ -66,6 +67,16 @@ app.command(
     epilog='Example: rollouts promote churn-v4-0a1b2c --reason "fix is urgent"',
     short_help="Take a canary to its next stage without waiting.",
 )(promote)
+app.command(
+    epilog="Example: rollouts approve churn-v4-0a1b2c --traffic 50",
+    short_help="Agree to the next stage, where its policy asks.",
+)(approve)
+app.command(
+    epilog='Example: rollouts freeze --all --for 4h --reason "incident 4711"',
+    short_help="Stop the line: nothing goes forward.",
+)(freeze)
+app.command(epilog="Example: rollouts unfreeze --all", short_help="Lift a freeze.")(unfreeze)
+app.command(epilog="Example: rollouts freezes", short_help="Show what is frozen, by whom and until when.")(freezes)
 app.command(epilog="Example: rollouts adopt churn", short_help="Bring endpoints that lived before under a policy.")(
     adopt
 )

@@ -40,6 +40,9 @@ def next_step(rollout: Rollout, policy: Policy | None, decision: Decision | None
         return f"{waits}then it is deployed" if waits else "it is deployed once nothing is in its way"
     if r.shift:
         return f"{r.shift.to.get(r.deployed_id, 0)} % of the traffic is confirmed at the next step"
+    if r.consent and not r.consent.given_by and r.consent.stage > r.stage and r.phase.is_trial:
+        share = policy.rollout.stages[r.consent.stage].traffic
+        return f"{share} % waits for approval until {_clock(r.consent.until, now)}; `rollouts approve {r.id}` gives it"
     if r.phase is Phase.DEPLOYING or decision is None:
         return _after(r, policy)
     return _of_decision(r, policy, decision)

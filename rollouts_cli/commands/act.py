@@ -1,4 +1,4 @@
-"""``rollouts pause``, ``resume``, ``abort`` and ``promote``: what a person may tell a rollout.
+"""``rollouts pause``, ``resume``, ``abort``, ``promote`` and ``approve``: what a person may tell a rollout.
 
 They go to the function ``receive_command`` and not to the store, since it knows who is calling and what they may do.
 """
@@ -56,15 +56,38 @@ def promote(
     _tell("promote", rollout, reason, url, token, as_json)
 
 
-def call(url: str | None, token: str | None, command: dict[str, str], look: str) -> dict[str, Any]:
+def approve(
+    rollout: RolloutId,
+    traffic: Annotated[
+        int | None, typer.Option(help="The share that you mean; refused if another one is next.")
+    ] = None,
+    reason: Reason = "",
+    url: Url = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Agree to the stage that comes next, where its policy asks for a person's word (stages[].approval)."""
+    more = {} if traffic is None else {"traffic": traffic}
+    _tell("approve", rollout, reason, url, token, as_json, more)
+
+
+def call(url: str | None, token: str | None, command: dict[str, Any], look: str) -> dict[str, Any]:
     """Send a command under the caller's name; the function's answer."""
     address = checked_url(url)
     return send_command(address, token_or_refuse(token), command, look)
 
 
-def _tell(command: str, rollout: str, reason: str, url: str | None, token: str | None, as_json: bool) -> None:
+def _tell(
+    command: str,
+    rollout: str,
+    reason: str,
+    url: str | None,
+    token: str | None,
+    as_json: bool,
+    more: dict[str, Any] | None = None,
+) -> None:
     with reported(as_json, answered=True):
-        body = {"command": command, "rollout": rollout, "reason": reason}
+        body = {"command": command, "rollout": rollout, "reason": reason, **(more or {})}
         answer = call(url, token, body, f"`rollouts get {rollout}`")
     if as_json:
         say_json(answer)

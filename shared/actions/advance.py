@@ -20,6 +20,7 @@ from shared.rollout.names import rollout_id
 from shared.rollout.observed import Endpoint, OperationState
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.steps import Forget, Situation, Step, Wait, plan_step
+from shared.rollout.windows import why_barred
 from shared.store.store import StoredRollout
 from shared.wiring import World
 
@@ -82,6 +83,7 @@ def look(
         gate=_gate(world, policy, rollout) if is_turn else None,
         before=before,
         busy=world.store.busy(rollout.target) if is_queued else "",
+        barred=why_barred(policy.rollout, world.store.stops(rollout.model), now),
     )
 
 

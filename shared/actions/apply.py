@@ -17,7 +17,7 @@ from shared.errors import ConflictError
 from shared.rollout import steps
 from shared.rollout.labels import write_labels
 from shared.rollout.observed import Endpoint
-from shared.rollout.record import Hold, Phase, Shift, Stop
+from shared.rollout.record import Consent, Hold, Phase, Shift, Stop
 from shared.rollout.split import give_to
 from shared.store.store import StoredRollout
 from shared.wiring import World
@@ -128,6 +128,13 @@ def pause(turn: Turn, step: steps.Pause) -> StoredRollout:
     return turn.record(after, turn.telling("pause", f"Paused v{rollout.version}: {step.reason}", "warning"))
 
 
+def ask_approval(turn: Turn, step: steps.AskApproval) -> StoredRollout:
+    """Asked once: the entry is the message that the approvers get."""
+    now = turn.world.now()
+    after = turn.rollout.moved(now, consent=Consent(step.stage, now, step.until))
+    return turn.record(after, turn.telling("ask", step.sentence, "warning"))
+
+
 def ask(turn: Turn, step: steps.AskRollback) -> StoredRollout:
     ask_rollback(turn.world, turn.rollout, step.sentence, step.checks)
     return turn.stored
@@ -167,6 +174,7 @@ APPLY: dict[type[steps.Step], Callable[[Turn, Any], StoredRollout]] = {
     steps.Confirm: confirm,
     steps.Lower: lower,
     steps.Pause: pause,
+    steps.AskApproval: ask_approval,
     steps.AskRollback: ask,
     steps.Supersede: supersede,
     steps.Close: close,

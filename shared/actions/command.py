@@ -5,13 +5,17 @@ A command has an id of its own and is obeyed once: what is sent again, by a stra
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from shared.actions.adopt import adopt_model
 from shared.actions.alerting import ask_rollback
+from shared.actions.approving import approve, approvers
+from shared.actions.freezing import freeze, unfreeze
 from shared.actions.policies import policy_of
 from shared.actions.record import Telling, publish_due, record_transition
 from shared.actions.refusals import About, note_refusal
@@ -19,6 +23,7 @@ from shared.errors import PermanentError, RefusedError
 from shared.events.wire import decode_object
 from shared.policy.schema import Policy
 from shared.rollout.record import Hold, Phase, Rollout, Stop
+from shared.rollout.windows import ALL_MODELS, Stopped
 from shared.store.store import StoredRollout
 from shared.text import one_line
 from shared.wiring import World
@@ -38,10 +43,20 @@ class Command(BaseModel):
 
     id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
     """Chosen by the caller, another for every command."""
-    command: Literal["pause", "resume", "abort", "promote", "adopt"]
+    command: Literal["pause", "resume", "abort", "promote", "approve", "adopt", "freeze", "unfreeze"]
     rollout: Name | None = None
     model: Name | None = None
+    """Of ``adopt``, ``freeze`` and ``unfreeze``."""
+    all: bool = False
+    """Instead of a model: a freeze of everything."""
+    until: AwareDatetime | None = None
+    """When a freeze ends by itself."""
+    traffic: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Of ``approve``: the share that is meant, so that nobody agrees to the stage after it."""
     reason: Annotated[str, StringConstraints(max_length=500), AfterValidator(one_line)] = ""
+
+
+_OF_MODELS = ("freeze", "unfreeze")
 
 
 class ForbiddenError(PermanentError):
@@ -63,8 +78,8 @@ def parse_command(body: bytes) -> Command:
     except ValidationError as exc:
         mistakes = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in exc.errors()[:5])
         raise PermanentError(f"the command is not understood: {one_line(mistakes)[:1000]}") from None
-    wanted = "model" if command.command == "adopt" else "rollout"
-    if getattr(command, wanted) is None:
+    wanted = "model" if command.command in ("adopt", *_OF_MODELS) else "rollout"
+    if getattr(command, wanted) is None and not (command.all and command.command in _OF_MODELS):
         raise PermanentError(f"the command is not understood: {command.command} needs {wanted!r}")
     return command
 
@@ -75,20 +90,41 @@ def obey(world: World, command: Command, actor: str) -> dict[str, Any]:
         model = command.model or ""
         _admit(world, command, _policy(world, model), actor, About(model))
         return {"model": model, "sentences": adopt_model(world, model, actor)}
+    if command.command in _OF_MODELS:
+        return _obey_stop(world, command, actor)
     stored = world.store.get_rollout(command.rollout or "")
     if stored is None:
         raise PermanentError(f"there is no rollout {command.rollout}; `rollouts list` shows the open ones")
     rollout = stored.rollout
     policy = policy_of(world, rollout)
-    _admit(world, command, policy, actor, About(rollout.model, rollout.id))
+    about = About(rollout.model, rollout.id)
+    _admit(world, command, policy, actor, about, approvers(policy, rollout) if command.command == "approve" else ())
     if not rollout.phase.is_open:
         raise RefusedError(f"{rollout.id} has ended: {rollout.sentence}")
     if policy.mode == "observe" and command.command in ("abort", "promote"):
         raise RefusedError(
             f"{rollout.id} is only observed (mode: observe): whoever moves its traffic ends it; the record follows what is seen"
         )
-    after = _OBEY[command.command](world, stored, command.reason, actor).rollout
+    if command.command == "approve":
+        after = approve(world, stored, policy, command.traffic, command.reason, actor).rollout
+    else:
+        after = _OBEY[command.command](world, stored, command.reason, actor).rollout
     return {"rollout": after.id, "phase": after.phase.value, "sentence": after.sentence}
+
+
+def _obey_stop(world: World, command: Command, actor: str) -> dict[str, Any]:
+    """Freeze or lift: one model by its operators, all of them by those whom Terraform names."""
+    model = ALL_MODELS if command.all else command.model or ""
+    named = [] if command.all else _policy(world, model).access.operators
+    what = "all models" if command.all else model
+    _admit_named(world, command, _operators(world, what, named), what, actor, About("" if command.all else model))
+    if command.command == "freeze":
+        sentence = freeze(
+            world, Stopped(model, actor, command.reason or UNSAID, world.now(), command.until), command.id
+        )
+    else:
+        sentence = unfreeze(world, model, actor, command.reason, command.id)
+    return {"model": "" if command.all else model, "sentence": sentence}
 
 
 def _policy(world: World, model: str) -> Policy:
@@ -98,26 +134,50 @@ def _policy(world: World, model: str) -> Policy:
     return stored.policy
 
 
-def _admit(world: World, command: Command, policy: Policy, actor: str, about: About) -> None:
+def _admit(
+    world: World, command: Command, policy: Policy, actor: str, about: About, instead: tuple[str, ...] = ()
+) -> None:
+    """``instead`` of the operators: those who may approve need not be operators, and not every operator may approve."""
+    who = _operators(world, policy.model, policy.access.operators)
+    if instead:
+        who = Named(instead, f"those who may approve the next stage of {policy.model} (approval.by in its policy)")
+    _admit_named(world, command, who, policy.model, actor, about)
+
+
+@dataclass(frozen=True)
+class Named:
+    """Who may command, and how that is said."""
+
+    people: Sequence[str]
+    words: str
+
+
+def _admit_named(world: World, command: Command, who: Named, what: str, actor: str, about: About) -> None:
     """Whether this person may command, and this command is a new one; what is refused is written down."""
     try:
-        _refuse_stranger(world, policy, actor)
+        _refuse_stranger(who, what, actor)
         _take_once(world, command)
     except (ForbiddenError, ReplayedError) as exc:
         note_refusal(world, exc.kind, str(exc), about, actor)
         raise
 
 
-def _refuse_stranger(world: World, policy: Policy, actor: str) -> None:
+def _operators(world: World, what: str, of_policy: Sequence[str]) -> Named:
+    """Those whom the policy names, else those whom the deployment names for all."""
+    if of_policy:
+        return Named(of_policy, f"the operators of {what} (access.operators in its policy)")
+    of_all = world.environment.get("COMMAND_OPERATORS", "").replace(",", " ").split()
+    return Named(of_all, f"the operators of {what} (COMMAND_OPERATORS)")
+
+
+def _refuse_stranger(who: Named, what: str, actor: str) -> None:
     """Google signs a token for everybody in the world, so who may command is always somebody named."""
-    named = policy.access.operators or world.environment.get("COMMAND_OPERATORS", "").replace(",", " ").split()
-    if not named:
+    if not who.people:
         raise ForbiddenError(
-            f"nobody may command {policy.model}: name operators in access.operators of its policy, or for all in COMMAND_OPERATORS"
+            f"nobody may command {what}: name operators in access.operators of its policy, or for all in COMMAND_OPERATORS"
         )
-    if actor.casefold() not in {one.casefold() for one in named}:
-        where = "access.operators in its policy" if policy.access.operators else "COMMAND_OPERATORS"
-        raise ForbiddenError(f"{actor} is not among the operators of {policy.model} ({where})")
+    if actor.casefold() not in {one.casefold() for one in who.people}:
+        raise ForbiddenError(f"{actor} is not among {who.words}")
 
 
 def _take_once(world: World, command: Command) -> None:
@@ -138,7 +198,10 @@ def _pause(world: World, stored: StoredRollout, reason: str, actor: str) -> Stor
 def _resume(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:
     if stored.rollout.hold is None:
         return stored
-    after = stored.rollout.moved(world.now(), hold=None, resumed_at=world.now())
+    now, consent = world.now(), stored.rollout.consent
+    is_unanswered = consent is not None and not consent.given_by
+    # Who resumes what nobody approved in time has it asked for again; otherwise it would pause at once.
+    after = stored.rollout.moved(now, hold=None, resumed_at=now, consent=None if is_unanswered else consent)
     done = _told(world, stored, after, "resume", _sentence(f"{actor} resumed v{stored.rollout.version}", reason), actor)
     publish_due(world, [stored.rollout.id])
     return done

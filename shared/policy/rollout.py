@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from shared.policy.base import Strict
 from shared.policy.findings import Finding, refuse
+from shared.policy.times import Approval, Freeze, Window
 from shared.policy.units import Duration, Factor, Share, format_duration
 
 MINUTE = timedelta(minutes=1)
@@ -25,6 +26,8 @@ class Stage(Strict):
     """Percent; Vertex AI splits traffic in whole percents."""
     bake: Duration = timedelta(minutes=15)
     """How long the stage must have been judged without harm before the next one; counted from the shift."""
+    approval: Approval | None = None
+    """A person must agree before this stage is entered."""
 
 
 class Check(Strict):
@@ -170,6 +173,10 @@ class RolloutSpec(Strict):
     checks: list[Check] = Field(default=[])
     metrics: Metrics = Metrics()
     standby: Standby = Standby()
+    windows: list[Window] = Field(default=[])
+    """When a version may be deployed and its share raised; none means always. A rollback asks for no window."""
+    freezes: list[Freeze] = Field(default=[])
+    """Days on which neither happens."""
     drift: Literal["pause", "reassert", "adopt"] = "pause"
     """When somebody else has moved the traffic. Reasserting only ever lowers a candidate."""
     supersede: Literal["queue", "replace", "reject"] = "queue"

@@ -15,17 +15,20 @@ from pydantic import Field, StringConstraints, model_validator
 from shared.policy.base import Strict
 from shared.policy.findings import Finding, refuse
 from shared.policy.rollout import Check, Confidence, Metrics, Patience, RolloutSpec, Stage, Standby
+from shared.policy.times import Approval, Freeze, Window
 from shared.policy.units import Duration, Share, described
 
 __all__ = [
     "Accelerator",
     "Access",
     "Alerts",
+    "Approval",
     "Autoscale",
     "Check",
     "Confidence",
     "Container",
     "EndpointId",
+    "Freeze",
     "Gate",
     "GateMetric",
     "LabelText",
@@ -43,6 +46,7 @@ __all__ = [
     "Standby",
     "Target",
     "TrainingSource",
+    "Window",
 ]
 
 ModelId = Annotated[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.policy.units import format_duration
 from shared.rollout.decide import Decision, Kind
 from shared.rollout.labels import read_labels
-from shared.rollout.moving import pause, plan_confirmation, plan_move, plan_operation_end, plan_take_back
+from shared.rollout.moving import plan_confirmation, plan_move, plan_operation_end, plan_take_back
 from shared.rollout.names import deployed_model_id
 from shared.rollout.observed import Endpoint, OperationState
 from shared.rollout.record import Phase
@@ -21,6 +21,7 @@ from shared.rollout.step_kinds import (
     Situation,
     Step,
     Wait,
+    pause,
 )
 
 
@@ -34,6 +35,8 @@ def plan_deploying(s: Situation) -> Step:
             return _plan_deployment(s)
         if r.hold:
             return Wait(f"paused by {r.hold.by}: {r.hold.reason}")
+        if s.barred:
+            return Wait(s.barred)
         return plan_deploy(s, endpoint, r.stable_id, r.stable_version)
     if r.operation is not None and r.operation.kind == "deploy":
         return Forget(f"v{r.version} is ready")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from shared.policy.schema import Policy
 from shared.policy.units import format_duration
 from shared.rollout.capacity import is_strong_enough, plan_candidate, plan_pin
+from shared.rollout.consent import plan_consent
 from shared.rollout.decide import Decision
 from shared.rollout.labels import TrialLabels, read_labels
 from shared.rollout.observed import Endpoint
@@ -24,12 +25,8 @@ from shared.rollout.step_kinds import (
     Situation,
     Step,
     Wait,
+    pause,
 )
-
-
-def pause(s: Situation, reason: str) -> Step:
-    """A pause, told once: what is paused already stays so."""
-    return Wait(f"paused: {reason}") if s.rollout.hold else Pause(reason)
 
 
 def plan_confirmation(s: Situation, endpoint: Endpoint) -> Step | None:
@@ -87,8 +84,11 @@ def plan_take_back(s: Situation, endpoint: Endpoint) -> Step:
 
 
 def plan_move(s: Situation, endpoint: Endpoint, stage: int, decision: Decision) -> Step:
-    """Capacity first, then the one write."""
+    """A person's word and an open window, capacity, then the one write."""
     r = s.rollout
+    barred = plan_consent(s, stage) or (Wait(s.barred) if s.barred else None)
+    if barred:
+        return plan_operation_end(s) or barred
     share = s.policy.rollout.stages[stage].traffic
     pending = plan_operation_end(s) or _plan_capacity(s, endpoint, share)
     if pending:

@@ -129,6 +129,18 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class Consent:
+    """What a person was asked before a stage, and what came of it."""
+
+    stage: int
+    asked_at: datetime
+    until: datetime
+    given_by: str = ""
+    """Empty until somebody agrees; the address in a verified ID token."""
+    given_at: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Rollout:
     """One rollout, as stored."""
 
@@ -160,6 +172,8 @@ class Rollout:
     stop: Stop | None = None
     approved: bool = False
     """A person said: go on now."""
+    consent: Consent | None = None
+    """Of the stage that is due, or of the last one that asked for it."""
     resumed_at: datetime | None = None
     """When a person last resumed it; what had to be borne until then is not held against it again."""
     sentence: str = ""

@@ -24,6 +24,8 @@ def plan_queued(s: Situation) -> Step:
         return Wait(s.gate.sentence)
     if s.rollout.hold:
         return Wait(f"paused by {s.rollout.hold.by}: {s.rollout.hold.reason}")
+    if s.barred:
+        return Wait(s.barred)
     if s.endpoint is None:
         return _plan_endpoint(s)
     owner = read_labels(s.endpoint.labels).model

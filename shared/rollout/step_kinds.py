@@ -111,6 +111,15 @@ class Pause:
 
 
 @dataclass(frozen=True)
+class AskApproval:
+    """The stage is due and a person must agree first."""
+
+    stage: int
+    until: datetime
+    sentence: str
+
+
+@dataclass(frozen=True)
 class AskRollback:
     """Publish to ``alert-fired``: there is exactly one way to roll back."""
 
@@ -148,6 +157,7 @@ Step = (
     | Confirm
     | Lower
     | Pause
+    | AskApproval
     | AskRollback
     | Supersede
     | Close
@@ -171,3 +181,10 @@ class Situation:
     """The rollout of the same version on the target before this one."""
     busy: str = ""
     """The rollout whose trial occupies the endpoint; at most one does."""
+    barred: str = ""
+    """Why nothing may go forward now (a freeze, or no window is open); never asked on the way back."""
+
+
+def pause(s: Situation, reason: str, by: str = "policy") -> Step:
+    """A pause, told once: what is paused already stays so."""
+    return Wait(f"paused: {reason}") if s.rollout.hold else Pause(reason, by)

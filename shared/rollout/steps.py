@@ -13,7 +13,6 @@ from shared.rollout.deploying import plan_deploying
 from shared.rollout.labels import read_labels
 from shared.rollout.moving import (
     has_drifted,
-    pause,
     plan_confirmation,
     plan_drift,
     plan_move,
@@ -30,6 +29,7 @@ from shared.rollout.step_kinds import (
     BUSY_BACK_OFF,
     REPLICAS_WITHIN,
     VISIBLE_WITHIN,
+    AskApproval,
     AskRollback,
     Close,
     Confirm,
@@ -46,6 +46,7 @@ from shared.rollout.step_kinds import (
     Step,
     Supersede,
     Wait,
+    pause,
 )
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "BUSY_BACK_OFF",
     "REPLICAS_WITHIN",
     "VISIBLE_WITHIN",
+    "AskApproval",
     "AskRollback",
     "Close",
     "Confirm",

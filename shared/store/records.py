@@ -19,6 +19,7 @@ from shared.errors import TransientError
 from shared.policy.schema import Policy
 from shared.rollout.observed import TargetRef
 from shared.rollout.record import LEDGER_ENTRY, ROLLOUT, SCHEMA, LedgerEntry, Rollout
+from shared.rollout.windows import Stopped
 from shared.store.documents import Create, Stored, Write
 
 Record = TypeVar("Record")
@@ -66,6 +67,7 @@ class Claim:
 
 
 CLAIM = TypeAdapter(Claim)
+STOPPED = TypeAdapter(Stopped)
 
 
 @dataclass(frozen=True)
@@ -191,3 +193,12 @@ def _without(value: Any, places: list[tuple[int | str, ...]]) -> Any:
     here = [p if p and p[0] in value else p[1:] for p in places]
     gone = {p[0] for p in here if len(p) == 1}
     return {k: _without(item, [p[1:] for p in here if p and p[0] == k]) for k, item in value.items() if k not in gone}
+
+
+def stop_body(stop: Stopped) -> dict[str, Any]:
+    body: dict[str, Any] = STOPPED.dump_python(stop, mode="json")
+    return body
+
+
+def read_stop(stored: Stored) -> Stopped:
+    return _read(STOPPED, stored.body, f"the freeze of {stored.id}")

@@ -15,6 +15,7 @@ from shared.errors import ConflictError, PermanentError
 from shared.policy.schema import Policy
 from shared.rollout.observed import TargetRef
 from shared.rollout.record import SCHEMA, LedgerEntry, Rollout
+from shared.rollout.windows import ALL_MODELS, Stopped
 from shared.store.documents import Create, Delete, Documents, ExistsError, Replace, Write
 from shared.store.evidence_pages import EvidencePages
 from shared.store.records import (
@@ -30,8 +31,10 @@ from shared.store.records import (
     read_notice,
     read_policy,
     read_rollout,
+    read_stop,
     readable,
     rollout_body,
+    stop_body,
 )
 
 
@@ -222,6 +225,31 @@ class Store:
     def update_claim(self, claim: Claim) -> Claim:
         """Write it over the revision it carries."""
         return replace(claim, revision=self._documents.replace("claims", claim.id, claim_body(claim), claim.revision))
+
+    # -- stops -------------------------------------------------------------------------------------------
+
+    def stops(self, *models: str) -> list[Stopped]:
+        """What people have frozen, of these models and of all; of every model where none is named."""
+        found = (
+            self._documents.get_all("freezes", [*models, ALL_MODELS]) if models else self._documents.query("freezes")
+        )
+        return [read_stop(s) for s in found]
+
+    def put_stop(self, stop: Stopped) -> None:
+        """Freeze, or freeze anew: one per model, the last word holds."""
+        before = self._documents.get("freezes", stop.model)
+        if before is None:
+            self._documents.create("freezes", stop.model, stop_body(stop))
+        else:
+            self._documents.replace("freezes", stop.model, stop_body(stop), before.revision)
+
+    def lift_stop(self, model: str) -> Stopped | None:
+        """The freeze that was lifted; None where there was none."""
+        before = self._documents.get("freezes", model)
+        if before is None:
+            return None
+        self._documents.delete("freezes", model, before.revision)
+        return read_stop(before)
 
     # -- small marks --------------------------------------------------------------------------------------
 
