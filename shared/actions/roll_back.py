@@ -7,6 +7,7 @@ the endpoint's labels say that the traffic was moved already.
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 from shared import log
 from shared.actions.record import Severity, Telling, publish_due, record_entry, record_transition
@@ -23,6 +24,10 @@ from shared.wiring import World
 TRIES = 10
 """How often another writer's conflict is answered by another read and write before the event is sent back."""
 ACTOR = "roll_back"
+ANSWERED = "incident"
+"""Marks of incidents, by id and state, that were acted upon."""
+REMEMBERED = timedelta(days=45)
+"""How long such a mark is kept: longer than any message, also among the dead letters."""
 
 
 def roll_back(world: World, alert: Alert, event: str) -> RollbackPlan:
@@ -40,10 +45,16 @@ def roll_back(world: World, alert: Alert, event: str) -> RollbackPlan:
 def _roll_back(world: World, alert: Alert, event: str) -> RollbackPlan:
     ref = _target(world, alert)
     endpoint, plan = _restore(world, ref, alert) if ref else (None, _without_target(alert))
+    incident = label_value(f"{alert.id}-{alert.state}")
+    if plan.kind is RollbackKind.HOLD and world.store.is_marked(ANSWERED, incident, world.now()):
+        # Sent or redriven again, perhaps long after: what it was about has been dealt with, and what is on trial now is not its cause.
+        plan = replace(plan, kind=RollbackKind.RECORD, sentence=f"Answered before: {alert.sentence}")
     if plan.kind is not RollbackKind.RECORD:
         # Said at once; the ledger, which says it too, may be down.
         log.warning(plan.sentence, kind=plan.kind.value, rollout=plan.rollout, alert=alert.id)
     _record(world, plan, alert, ref, endpoint, event)
+    if plan.kind is not RollbackKind.RECORD:
+        world.store.mark_once(ANSWERED, incident, world.now(), REMEMBERED)
     return plan
 
 

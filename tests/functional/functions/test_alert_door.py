@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from local.identity import Issuer
 from shared import topics
 from shared.senders import SHORTEST
 from shared.signature import ID, SIGNATURE, TIMESTAMP, TOLERANCE, sign
@@ -16,6 +17,12 @@ from tests.functional.functions.policies import policy
 from tests.functional.functions.test_receive_alert import TOKEN, basic, incident, send, webhook
 
 __all__ = ["webhook"]
+
+
+@pytest.fixture
+def signed_in(signed: Issuer) -> Issuer:
+    """Under another name: ``signed`` is a function here."""
+    return signed
 
 
 def signed(cloud: Cloud, body: bytes, secret: str = TOKEN, **changes: str) -> dict[str, str]:
@@ -137,7 +144,7 @@ def test_an_incident_that_is_sent_again_and_again_gives_the_traffic_back_once(we
     assert webhook.decisions("2").count("roll_back") == 1
 
 
-def test_an_incident_of_long_ago_takes_no_traffic_from_the_next_rollout(webhook: Cloud) -> None:
+def test_an_incident_of_long_ago_takes_no_traffic_from_the_next_rollout(webhook: Cloud, signed_in: Issuer) -> None:
     webhook.apply(policy())
     webhook.deploy("run-1")
     webhook.deploy("run-2")
@@ -153,6 +160,15 @@ def test_an_incident_of_long_ago_takes_no_traffic_from_the_next_rollout(webhook:
     assert send(webhook, data).status_code == 202
     webhook.settle()
     assert webhook.split() == {"1": 90, "3": 10}
+    assert webhook.rollout("3").hold is None, "and does not stop it either"
+    other = body(webhook, started_at=(webhook.now - timedelta(hours=1)).isoformat())
+    assert send(webhook, other).status_code == 202
+    webhook.settle()
+    assert webhook.rollout("3").hold is not None, "one that nobody has answered yet does"
+    webhook.command({"command": "resume", "rollout": webhook.rollout("3").id})
+    assert send(webhook, other).status_code == 202
+    webhook.settle()
+    assert webhook.rollout("3").hold is None, "once"
 
 
 def test_text_from_outside_stays_on_its_line(webhook: Cloud, capsys: pytest.CaptureFixture[str]) -> None:
