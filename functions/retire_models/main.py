@@ -14,6 +14,8 @@ PERMISSIONS = (
     "aiplatform.endpoints.list",
     "aiplatform.endpoints.undeploy",
     "aiplatform.endpoints.update",
+    "aiplatform.models.delete",
+    "aiplatform.models.list",
     *STORE,
     PUBLISH,
 )

@@ -1,11 +1,12 @@
-"""Undeploying what nothing needs, and giving back replicas that were pinned."""
+"""Undeploying what nothing needs, giving back replicas that were pinned, deleting versions beyond the retention."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from shared import log
+from shared.actions.deleting import delete_versions
 from shared.actions.policies import target_ref
 from shared.actions.record import record_entry
 from shared.errors import PermanentError, RolloutsError, TransientError
@@ -31,7 +32,11 @@ def retire_models(world: World) -> list[Retirement]:
     policies = {s.model: s.policy for s in world.store.policies() if s.policy.mode == "enforce"}
     done: list[Retirement] = []
     for project, region in sorted({_place(world, target) for p in policies.values() for target in p.targets}):
-        for endpoint in _endpoints(world, project, region):
+        endpoints = _endpoints(world, project, region)
+        if endpoints is None:
+            continue
+        _delete_old(world, policies.values(), (project, region), endpoints)
+        for endpoint in endpoints:
             policy = policies.get(read_labels(endpoint.labels).model)
             try:
                 done += _retire(world, policy, endpoint) if policy else []
@@ -40,12 +45,20 @@ def retire_models(world: World) -> list[Retirement]:
     return done
 
 
-def _endpoints(world: World, project: str, region: str) -> list[Endpoint]:
+def _delete_old(
+    world: World, policies: Iterable[Policy], place: tuple[str, str], endpoints: Sequence[Endpoint]
+) -> None:
+    for policy in policies:
+        if policy.retention and place in {_place(world, target) for target in policy.targets}:
+            delete_versions(world, policy, policy.retention, place, endpoints)
+
+
+def _endpoints(world: World, project: str, region: str) -> list[Endpoint] | None:
     try:
         return world.endpoints.list(project, region)
     except RolloutsError as exc:  # a project that may not be read among them: it must not stop the others
         log.warning(f"{project}/{region} is left for the next time: {exc}")
-        return []
+        return None  # not the same as no endpoints: what is deployed is not known
 
 
 def _place(world: World, target: Target) -> tuple[str, str]:

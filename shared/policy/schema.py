@@ -41,6 +41,7 @@ __all__ = [
     "Register",
     "Replicas",
     "RequestLogging",
+    "Retention",
     "RolloutSpec",
     "Stage",
     "Standby",
@@ -174,6 +175,15 @@ class Gate(Strict):
     """What an evaluation means that did not come in that time."""
 
 
+class Retention(Strict):
+    """Which versions stay in the registry. One that is deployed, has an alias, is under way or is the last is never deleted."""
+
+    keep: int = Field(default=10, ge=1)
+    """The newest so many stay in any case."""
+    after: Duration = timedelta(days=90)
+    """Older ones are deleted once they have this age."""
+
+
 class Accelerator(Strict):
     type: Annotated[
         str,
@@ -251,6 +261,8 @@ class Policy(Strict):
     gate: Gate = Gate()
     machine: Machine
     rollout: RolloutSpec = RolloutSpec()
+    retention: Retention | None = None
+    """Without it no version is ever deleted."""
     alerts: Alerts = Alerts()
     access: Access = Access()
     mode: Literal["enforce", "observe"] = "enforce"

@@ -144,6 +144,12 @@ class Registry:
             reply = self._client(v.region).update_model(request, **patience.write())
         return _version(raw(reply), v.project, v.region)
 
+    def delete(self, v: ModelVersion) -> str:
+        """Start deleting one version; the operation's name. Vertex AI refuses the last version and one that is deployed."""
+        request = model_service.DeleteModelVersionRequest(name=full_names.version(v))
+        with translated(f"deleting {v.model}@{v.version}"):
+            return started(self._client(v.region).delete_model_version(request, **patience.write()))
+
     def evaluations(self, v: ModelVersion) -> list[Evaluation]:
         """All evaluations of a version, oldest first."""
         request = model_service.ListModelEvaluationsRequest(parent=full_names.version(v), page_size=_PAGE)

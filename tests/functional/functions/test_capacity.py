@@ -9,6 +9,7 @@ from google.api_core.exceptions import ServiceUnavailable
 from google.cloud.aiplatform_v1.services.prediction_service.client import PredictionServiceClient
 from google.cloud.aiplatform_v1.services.prediction_service.transports.grpc import PredictionServiceGrpcTransport
 
+from local.identity import Issuer
 from local.stepped import PARENT
 from shared.rollout.observed import DeployedModel
 from tests.functional.functions.harness import Cloud
@@ -91,3 +92,22 @@ def test_a_refused_change_of_replicas_pauses_with_the_reason(cloud: Cloud) -> No
     assert rollout.hold is not None
     assert "quotas are exceeded" in rollout.sentence
     assert cloud.split() == {"1": 90, "2": 10}
+
+
+def test_after_a_rollback_the_stable_keeps_its_strength_for_the_hold_and_is_then_lowered(
+    cloud: Cloud, signed: Issuer
+) -> None:
+    under_load(cloud)
+    cloud.minutes(4, requests=0)
+    assert deployed(cloud, "1").min_replicas == 3
+    cloud.tell("abort", "2", reason="complaints")
+    assert cloud.split() == {"1": 100}
+    cloud.advance(minutes=50)
+    cloud.tick("retire_models")
+    assert deployed(cloud, "1").min_replicas == 3
+    cloud.advance(minutes=11)
+    cloud.tick("retire_models")
+    cloud.advance(minutes=3)
+    endpoint = cloud.endpoint()
+    assert endpoint is not None
+    assert [(d.version, d.min_replicas) for d in endpoint.deployed] == [("1", 1)]
