@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 FOLDER = Path(__file__).parents[1] / "data" / "fuzz"
-EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "40"))
+EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "30"))
 """Of each target; `make soak` takes many more."""
 SECONDS = 10.0
 """Of this thread's processor: what takes longer hangs. A good input takes milliseconds, and a busy machine costs no processor time."""

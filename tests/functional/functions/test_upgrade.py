@@ -78,7 +78,7 @@ def story(cloud: Cloud, at_each_step: Callable[[], object]) -> tuple[Any, ...]:
     cloud.apply(policy())
     cloud.deploy("run-1")
     cloud.deploy("run-2")
-    for _ in range(12):
+    for _ in range(9):
         at_each_step()
         cloud.minutes(5)
     return plain(cloud)
