@@ -13,7 +13,9 @@ from rollouts_cli.commands.freeze import freeze, freezes, unfreeze
 from rollouts_cli.commands.get import get
 from rollouts_cli.commands.history import history
 from rollouts_cli.commands.judge import judge
+from rollouts_cli.commands.lineage import lineage
 from rollouts_cli.commands.list_rollouts import list_rollouts
+from rollouts_cli.commands.models import models
 from rollouts_cli.commands.plan import plan
 from rollouts_cli.commands.prices import prices
 from rollouts_cli.commands.schema import schema
@@ -77,6 +79,13 @@ app.command(
 )(freeze)
 app.command(epilog="Example: rollouts unfreeze --all", short_help="Lift a freeze.")(unfreeze)
 app.command(epilog="Example: rollouts freezes", short_help="Show what is frozen, by whom and until when.")(freezes)
+app.command(
+    epilog='Example: rollouts models --where "auc>=0.9 and dataset=v3" --sort -auc',
+    short_help="Find versions by metrics, labels, aliases, lineage.",
+)(models)
+app.command(
+    epilog="Example: rollouts lineage 4000000004", short_help="Print where a deployed model came from, to its data."
+)(lineage)
 app.command(epilog="Example: rollouts adopt churn", short_help="Bring endpoints that lived before under a policy.")(
     adopt
 )

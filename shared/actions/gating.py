@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from shared.actions.indexing import merged_metrics
 from shared.policy.schema import Policy
 from shared.rollout.aliases import CHAMPION, desired_aliases
 from shared.rollout.gate import GateResult, judge_gate
@@ -34,7 +35,4 @@ def _metrics(world: World, version: ModelVersion) -> Mapping[str, float] | None:
     found = world.registry.evaluations(version)
     if not found:
         return None
-    merged: dict[str, float] = {}
-    for evaluation in sorted(found, key=lambda e: e.created_at.timestamp() if e.created_at else 0.0):
-        merged |= evaluation.metrics
-    return merged
+    return merged_metrics(found)

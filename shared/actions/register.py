@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from shared import log, topics
+from shared.actions.indexing import index_version
 from shared.actions.record import record_entry
 from shared.errors import NotYetError, PermanentError, TransientError
 from shared.events.model import ModelUploaded, model_uploaded_message
@@ -274,6 +275,7 @@ def _complete(world: World, training: Training, claim: Claim, version: ModelVers
         world.registry.import_evaluation(
             version, training.metrics, {"run": training.label}, f"run {training.run.run_id}"
         )
+    index_version(world, version, training.metrics)
     uploaded = ModelUploaded(
         version.project, version.region, version.model, version.version, by="register_model", at=version.created_at
     )

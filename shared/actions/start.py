@@ -7,6 +7,7 @@ from dataclasses import replace
 from shared import log
 from shared.actions.aliasing import recent_rollouts
 from shared.actions.gating import assess_gate
+from shared.actions.indexing import index_foreign
 from shared.actions.policies import target_ref
 from shared.actions.record import Telling, announce, ledger_entry, publish_due, record_entry
 from shared.errors import NotYetError
@@ -40,6 +41,7 @@ def start_rollouts(world: World, uploaded: ModelUploaded, event: str) -> list[st
     if region != version.region:
         _say_elsewhere(world, version, region, event)
         return []
+    index_foreign(world, version)
     earlier = recent_rollouts(world, uploaded.model, len(stored.policy.targets))
     gate = assess_gate(world, stored.policy, version, earlier, version.created_at or world.now())
     champion = desired_aliases(earlier, len(stored.policy.targets)).get(CHAMPION)

@@ -84,6 +84,8 @@ class ModelVersion:
     labels: Mapping[str, str] = field(default_factory=dict)
     artifact_uri: str = ""
     created_at: datetime | None = None
+    description: str = ""
+    """Of the version; ours holds the lineage in full, which labels have no room for."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 from shared import log
 from shared.errors import TransientError
 from shared.policy.schema import Policy
+from shared.rollout.index import IndexedVersion
 from shared.rollout.observed import TargetRef
 from shared.rollout.record import LEDGER_ENTRY, ROLLOUT, SCHEMA, LedgerEntry, Rollout
 from shared.rollout.windows import Stopped
@@ -68,6 +69,7 @@ class Claim:
 
 CLAIM = TypeAdapter(Claim)
 STOPPED = TypeAdapter(Stopped)
+INDEXED = TypeAdapter(IndexedVersion)
 
 
 @dataclass(frozen=True)
@@ -202,3 +204,12 @@ def stop_body(stop: Stopped) -> dict[str, Any]:
 
 def read_stop(stored: Stored) -> Stopped:
     return _read(STOPPED, stored.body, f"the freeze of {stored.id}")
+
+
+def version_body(version: IndexedVersion) -> dict[str, Any]:
+    body: dict[str, Any] = INDEXED.dump_python(version, mode="json")
+    return body
+
+
+def read_version(stored: Stored) -> IndexedVersion:
+    return _read(INDEXED, stored.body, f"the index entry {stored.id}")

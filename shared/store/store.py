@@ -13,6 +13,7 @@ from typing import Literal
 
 from shared.errors import ConflictError, PermanentError
 from shared.policy.schema import Policy
+from shared.rollout.index import IndexedVersion
 from shared.rollout.observed import TargetRef
 from shared.rollout.record import SCHEMA, LedgerEntry, Rollout
 from shared.rollout.windows import ALL_MODELS, Stopped
@@ -32,9 +33,11 @@ from shared.store.records import (
     read_policy,
     read_rollout,
     read_stop,
+    read_version,
     readable,
     rollout_body,
     stop_body,
+    version_body,
 )
 
 
@@ -250,6 +253,28 @@ class Store:
             return None
         self._documents.delete("freezes", model, before.revision)
         return read_stop(before)
+
+    # -- index of versions ---------------------------------------------------------------------------------
+
+    def put_version(self, version: IndexedVersion) -> None:
+        """The entry as it is now; of two writers at once the later one holds, since both have read the registry."""
+        before, body = self._documents.get("versions", version.id), version_body(version)
+        if before is not None and before.body == body:
+            return
+        if before is None:
+            try:
+                self._documents.create("versions", version.id, body)
+            except ExistsError:
+                self.put_version(version)
+        else:
+            self._documents.replace("versions", version.id, body, before.revision)
+
+    def has_version(self, id: str) -> bool:  # noqa: A002
+        return self._documents.get("versions", id) is not None
+
+    def indexed_versions(self, model: str | None = None) -> list[IndexedVersion]:
+        """All of a model, or of all models."""
+        return [read_version(s) for s in self._documents.query("versions", {"model": model} if model else None)]
 
     # -- small marks --------------------------------------------------------------------------------------
 

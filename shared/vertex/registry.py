@@ -87,6 +87,13 @@ class Registry:
             return []
         return sorted(found, key=lambda v: int(v.version) if v.version.isdigit() else 0)
 
+    def models(self, project: str, region: str) -> list[str]:
+        """The ids of all models."""
+        request = model_service.ListModelsRequest(parent=full_names.location(project, region), page_size=_PAGE)
+        with translated(f"listing the models of {project}/{region}"):
+            pager = self._client(region).list_models(request, **patience.read())
+            return sorted({full_names.split_model(item.name)[0] for item in raw_pages(pager, "models")})
+
     def version(self, project: str, region: str, model: str, version_or_alias: str) -> ModelVersion | None:
         """One version; None where there is none of that number or alias."""
         name = full_names.model(project, region, model, version_or_alias)
@@ -205,6 +212,7 @@ def _version(message: Any, project: str, region: str) -> ModelVersion:
         labels=dict(message.labels),
         artifact_uri=message.artifact_uri,
         created_at=moment(message, "version_create_time"),
+        description=message.version_description,
     )
 
 
