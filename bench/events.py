@@ -60,6 +60,20 @@ def event_for(function: str, cloud: TrialCloud, begun: Begun) -> Event:
         case "notify":
             data = _json(schema="rollout-changed/v1", rollout=begun.rollout, entry=begun.entry)
             return push(topics.ROLLOUT_CHANGED, data, "a ledger entry")
+        case "mirror_request":
+            data = json.dumps(
+                {
+                    "schema": "prediction-logged/v1",
+                    "region": REGION,
+                    "endpoint": "serving",
+                    "request_id": uuid.uuid4().hex,
+                    "at": datetime.now(UTC).isoformat(),
+                    "deployed_model": "1",
+                    "instances": [{"x": 1}],
+                    "predictions": [{"y": 1}],
+                }
+            ).encode()
+            return push(topics.PREDICTION_LOGGED, data, "a prediction, with nothing in its shadow")
         case "receive_alert":
             return Event(f"/?auth_token={cloud.token}", begun.incident, "an incident", answers=(202,))
         case "receive_command":

@@ -78,6 +78,8 @@ def _section(path: str) -> str:
     parts = path.replace("[]", "").split(".")
     if parts[0] == "rollout" and parts[1:2] == ["checks"] and len(parts) > 2:
         return "rollout.checks"
+    if parts[:2] == ["rollout", "shadow"]:
+        return "rollout.shadow"
     return parts[0] if parts[0] in ("targets", "register", "gate", "machine", "rollout") else "policy"
 
 

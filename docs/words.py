@@ -39,6 +39,8 @@ WORDS: Mapping[str, str] = {
     "Autoscale.cpu": "Percent of CPU that Vertex AI aims at; without any target its own default of 60.",
     "Autoscale.gpu": "Percent of GPU duty cycle; needs an accelerator.",
     "Machine.spot": "Spot machines: cheaper, and taken away at any time.",
+    "Comparison.kind": "`exact`: equal, numbers to six digits. `numeric`: every number within the tolerance, everything else equal. "
+    "`label`: the same label, or where there are scores the same highest. `ranking`: the same first, and enough of the first `top` in common.",
     "RolloutSpec.strategy": "The one there is so far.",
     "Check.metric": "`error_rate` (share of 5xx answers) and `latency_ms` are measured by Vertex AI; any other name is a distribution of your own "
     "in Cloud Monitoring, `custom.googleapis.com/vertex_rollouts/NAME`.",

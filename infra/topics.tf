@@ -28,10 +28,10 @@ resource "google_pubsub_topic_iam_member" "dead_letters" {
   member  = local.pubsub_agent
 }
 
-# Who trains announces its runs; who serves reports quality.
+# Who trains announces its runs; who serves reports quality; who calls publishes a sample of what was answered.
 resource "google_pubsub_topic_iam_member" "publishers" {
   for_each = {
-    for pair in setproduct(setintersection(local.topics, ["training-completed", "quality-reported"]), var.delivery.publishers) :
+    for pair in setproduct(setintersection(local.topics, ["training-completed", "quality-reported", "prediction-logged"]), var.delivery.publishers) :
     join(" ", pair) => { topic = pair[0], member = pair[1] }
   }
   project = var.project.id

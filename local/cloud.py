@@ -49,12 +49,16 @@ ROUTES: Mapping[str, Route] = {
     "roll_back": Route(topics.ALERT_FIRED, attempts=100, maximum_backoff=_MINUTE),
     "retire_models": Route(topics.SCHEDULE, 'attributes.job = "retire_models"', 20, maximum_backoff=_MINUTE),
     "notify": Route(topics.ROLLOUT_CHANGED, attempts=20),
+    # What was asked an hour ago says nothing that the next request does not say better.
+    "mirror_request": Route(topics.PREDICTION_LOGGED, attempts=5),
+    "replay_requests": Route(topics.SCHEDULE, 'attributes.job = "replay_requests"', 20, maximum_backoff=_MINUTE),
 }
 """What wakes each function; the same table as in infra."""
 
 JOBS = (
     Job("assess_rollouts", timedelta(minutes=1)),
     Job("find_training_runs", timedelta(minutes=5)),
+    Job("replay_requests", timedelta(minutes=1)),
     Job("retire_models", timedelta(minutes=10)),
 )
 

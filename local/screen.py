@@ -25,6 +25,7 @@ from shared.rollout.record import LedgerEntry, Phase, Rollout
 COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
 ICONS = {
     Phase.QUEUED: ("◷", "dim"),
+    Phase.SHADOW: ("◌", "dim"),
     Phase.DEPLOYING: ("◌", "cyan"),
     Phase.CANARY: ("◐", "yellow"),
     Phase.WATCHING: ("●", "green"),

@@ -19,6 +19,8 @@ from google.cloud.aiplatform_v1.services.endpoint_service.client import Endpoint
 from google.cloud.aiplatform_v1.services.endpoint_service.transports.grpc import EndpointServiceGrpcTransport
 from google.cloud.aiplatform_v1.services.model_service.client import ModelServiceClient
 from google.cloud.aiplatform_v1.services.model_service.transports.grpc import ModelServiceGrpcTransport
+from google.cloud.aiplatform_v1.services.prediction_service.client import PredictionServiceClient
+from google.cloud.aiplatform_v1.services.prediction_service.transports.grpc import PredictionServiceGrpcTransport
 
 from local.cloud import ROUTES
 from local.function_loader import FunctionLoader
@@ -86,6 +88,7 @@ class Servers:
         self._channel = grpc.insecure_channel(self.address)
         self.endpoints = EndpointServiceClient(transport=EndpointServiceGrpcTransport(channel=self._channel))
         self.models = ModelServiceClient(transport=ModelServiceGrpcTransport(channel=self._channel))
+        self.predictions = PredictionServiceClient(transport=PredictionServiceGrpcTransport(channel=self._channel))
         self._ids = iter(range(1, 1_000_000))
         self.permissions: dict[str, set[str]] = defaultdict(set)
         """What each function that was woken needed of Vertex AI and Monitoring."""

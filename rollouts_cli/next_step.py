@@ -14,6 +14,7 @@ _OPERATIONS = {
     "deploy": "the version is being deployed",
     "set_replicas": "replicas are being changed",
     "undeploy": "a version is being undeployed",
+    "delete_endpoint": "the shadow endpoint is being deleted",
 }
 
 
@@ -80,6 +81,8 @@ def _after(r: Rollout, policy: Policy) -> str:
         return "the version is deployed"
     if r.phase is Phase.WATCHING:
         return "it is promoted"
+    if r.phase is Phase.SHADOW and not r.shadowed:
+        return "its shadow is removed and the version is deployed"
     first_of_its_model = r.phase is Phase.DEPLOYING and not r.stable_id
     following = len(stages) - 1 if first_of_its_model else min(r.stage + 1, len(stages) - 1)
     stage = stages[following]

@@ -11,6 +11,7 @@ from shared.rollout.record import Phase, Rollout, Verdict
 
 _ICONS = {
     "queued": ("◷", ""),
+    "shadow": ("◌", "cyan"),
     "deploying": ("◌", "cyan"),
     "canary": ("◌", "cyan"),
     "watching": ("◌", "green"),

@@ -17,6 +17,7 @@ Client = TypeVar("Client")
 
 VERTEX_EMULATOR = "VERTEX_EMULATOR_HOST"
 MONITORING_EMULATOR = "MONITORING_EMULATOR_HOST"
+BIGQUERY_EMULATOR = "BIGQUERY_EMULATOR_HOST"
 
 
 def vertex_transport(transport: type, region: str) -> dict[str, Any]:
@@ -27,6 +28,15 @@ def vertex_transport(transport: type, region: str) -> dict[str, Any]:
 def monitoring_transport(transport: type) -> dict[str, Any]:
     """Keyword arguments that make a Cloud Monitoring client talk through ``transport``; Monitoring has one address."""
     return _transport(transport, "monitoring.googleapis.com", os.environ.get(MONITORING_EMULATOR))
+
+
+def bigquery_client(project: str) -> Any:
+    """A BigQuery client; it knows ``BIGQUERY_EMULATOR_HOST`` by itself, but not that nobody there asks who it is."""
+    from google.auth.credentials import AnonymousCredentials
+    from google.cloud.bigquery import Client as BigQueryClient
+
+    credentials = AnonymousCredentials() if os.environ.get(BIGQUERY_EMULATOR) else None
+    return BigQueryClient(project=project, credentials=credentials)
 
 
 def _transport(transport: type, address: str, emulator: str | None) -> dict[str, Any]:

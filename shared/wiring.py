@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from shared.metrics.reader import ServedMetrics
     from shared.notify.channels import Channels
     from shared.publisher import Publisher
+    from shared.request_logs import RequestLogs
     from shared.store.store import Store
     from shared.vertex.endpoints import Endpoints
     from shared.vertex.jobs import Jobs
+    from shared.vertex.predictions import Predictions
     from shared.vertex.registry import Registry
 
 
@@ -48,6 +50,12 @@ class World:
         return Endpoints()
 
     @cached_property
+    def predictions(self) -> Predictions:
+        from shared.vertex.predictions import Predictions
+
+        return Predictions()
+
+    @cached_property
     def registry(self) -> Registry:
         from shared.vertex.registry import Registry
 
@@ -64,6 +72,12 @@ class World:
         from shared.metrics.reader import ServedMetrics
 
         return ServedMetrics()
+
+    @cached_property
+    def request_logs(self) -> RequestLogs:
+        from shared.request_logs import BigQueryLogs
+
+        return BigQueryLogs(self.project)
 
     @cached_property
     def publisher(self) -> Publisher:

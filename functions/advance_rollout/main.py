@@ -14,8 +14,10 @@ from shared.wiring import world
 
 PERMISSIONS = (
     "aiplatform.endpoints.create",
+    "aiplatform.endpoints.delete",
     "aiplatform.endpoints.deploy",
     "aiplatform.endpoints.get",
+    "aiplatform.endpoints.undeploy",
     "aiplatform.endpoints.update",
     "aiplatform.modelEvaluations.list",
     "aiplatform.models.get",

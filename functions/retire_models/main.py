@@ -11,6 +11,7 @@ from shared.permissions import PUBLISH, STORE
 from shared.wiring import world
 
 PERMISSIONS = (
+    "aiplatform.endpoints.delete",
     "aiplatform.endpoints.list",
     "aiplatform.endpoints.undeploy",
     "aiplatform.endpoints.update",

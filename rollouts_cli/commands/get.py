@@ -73,7 +73,7 @@ def _look(store: Store, rollout: Rollout, now: datetime) -> _Seen:
     policy = Policies(store).of(rollout)
     entries = store.ledger(rollout=rollout.id)
     decision, until = None, None
-    if policy and rollout.phase in (Phase.CANARY, Phase.WATCHING):
+    if policy and rollout.phase in (Phase.SHADOW, Phase.CANARY, Phase.WATCHING):
         evidence = store.evidence.of(rollout.id)
         # Without the hold, which would hide what the evidence asks for, and whether resuming helps.
         decision = decide(policy, replace(rollout, hold=None), evidence, now)
@@ -149,7 +149,11 @@ def _show(seen: _Seen, now: datetime) -> None:
         _line("Deployed", r.deployed_id, f", stable {r.stable_id}" if r.stable_id else "")
     observing = ", which only observes" if seen.policy and seen.policy.mode == "observe" else ""
     _line("Policy", f"version {r.policy_version}{observing}" if seen.policy else f"version {r.policy_version}, lost")
-    what, since = ("stage", r.stage_since) if r.stage_since and r.phase is Phase.CANARY else ("phase", r.phase_since)
+    what, since = (
+        ("stage", r.stage_since)
+        if r.stage_since and r.phase in (Phase.SHADOW, Phase.CANARY)
+        else ("phase", r.phase_since)
+    )
     _line("Since", f"{_minute(r.created_at)}, {age(now - r.created_at)} ago; in this {what} for {age(now - since)}")
     if seen.moved:
         _line("Traffic", traffic(seen.moved, seen.names), f" at {_minute(seen.moved.at)}")

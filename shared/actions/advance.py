@@ -16,7 +16,7 @@ from shared.errors import NotYetError, PermanentError
 from shared.policy.schema import Policy
 from shared.rollout.decide import decide
 from shared.rollout.gate import GateResult
-from shared.rollout.names import rollout_id
+from shared.rollout.names import rollout_id, shadow_target
 from shared.rollout.observed import Endpoint, OperationState
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.steps import Forget, Situation, Step, Wait, plan_step
@@ -82,9 +82,16 @@ def look(
         operation=operation,
         gate=_gate(world, policy, rollout) if is_turn else None,
         before=before,
+        shadow=_shadow(world, rollout),
         busy=world.store.busy(rollout.target) if is_queued else "",
         barred=why_barred(policy.rollout, world.store.stops(rollout.model), now),
     )
+
+
+def _shadow(world: World, rollout: Rollout) -> Endpoint | None:
+    if rollout.phase is not Phase.SHADOW:
+        return None
+    return world.endpoints.get(shadow_target(rollout.id, rollout.target))
 
 
 def _operation(world: World, rollout: Rollout) -> OperationState | None:

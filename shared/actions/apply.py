@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from shared.actions import operate
+from shared.actions import operate, shadow
 from shared.actions.alerting import ask_rollback
 from shared.actions.record import Severity, publish_due, record_transition
 from shared.actions.turn import Turn
@@ -177,6 +177,7 @@ APPLY: dict[type[steps.Step], Callable[[Turn, Any], StoredRollout]] = {
     steps.AskApproval: ask_approval,
     steps.AskRollback: ask,
     steps.Supersede: supersede,
+    steps.Tend: shadow.tend,
     steps.Close: close,
 }
 """Every kind of step, and who carries it out."""

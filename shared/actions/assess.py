@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from shared import log, topics
 from shared.actions.alerting import ask_rollback
+from shared.actions.compared import compared_minutes, needs_shadow_step, shadow_minutes
 from shared.actions.policies import policy_of
 from shared.actions.record import publish_due
 from shared.actions.served import FARTHEST, Served, begin_of, floor
@@ -25,10 +26,12 @@ from shared.policy.schema import Policy
 from shared.rollout.decide import Kind, decide
 from shared.rollout.evidence import Evidence, Proving, could_not_look, gather, looked_until, passed_over
 from shared.rollout.labels import read_labels
+from shared.rollout.names import shadow_target
 from shared.rollout.observed import Endpoint, TargetRef
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.steps import has_drifted
 from shared.store.evidence_pages import Shard
+from shared.store.mirrored import Compared
 from shared.wiring import World
 
 MOST = 6000
@@ -66,7 +69,7 @@ def assess_rollouts(world: World, tick: Tick) -> TickResult | None:
     due: list[str] = []
     alerts: list[str] = []
     for rollout, evidence in _with_evidence(world, rollouts, policies, Shard(tick.shard, tick.shards), now):
-        asks = _judge(world, rollout, policies[rollout.id], endpoints.get(rollout.target), evidence, now)
+        asks = _judge(world, rollout, policies[rollout.id], endpoints, evidence, now)
         if asks == "alert":
             alerts.append(rollout.id)
         elif asks == "due" or rollout.id in polled:
@@ -113,7 +116,7 @@ def _policies(world: World, rollouts: Sequence[Rollout]) -> dict[str, Policy]:
 
 def _endpoints(world: World, rollouts: Sequence[Rollout]) -> dict[TargetRef, Endpoint]:
     """All endpoints of every region in use; a region that does not answer is only late."""
-    wanted = {r.target for r in rollouts}
+    wanted = {r.target for r in rollouts} | {shadow_target(r.id, r.target) for r in rollouts if r.phase is Phase.SHADOW}
     found: dict[TargetRef, Endpoint] = {}
     for project, region in sorted({(r.target.project, r.target.region) for r in rollouts if r.phase.is_open}):
         try:
@@ -130,30 +133,48 @@ def _with_evidence(
     judged = {
         r.id: r
         for r in rollouts
-        if r.phase in (Phase.CANARY, Phase.WATCHING) and r.stage_since and policies[r.id].rollout.checks
+        if r.stage_since
+        and (r.phase is Phase.SHADOW or (r.phase in (Phase.CANARY, Phase.WATCHING) and policies[r.id].rollout.checks))
     }
     yield from ((r, None) for r in rollouts if r.id not in judged)
     pages = world.store.evidence
     places = pages.place(shard, list(judged), now)
     yield from ((r, None) for r in judged.values() if r.id not in places.pages)
     served = Served(world, [judged[id_] for id_ in places.pages], policies, now)
+    compared: dict[datetime, list[Compared]] = {}
     late = 0
     for numbers in batches(sorted(set(places.pages.values())), max(1, AT_ONCE // places.room)):
         for page in pages.read(places, numbers):
             before = {id_: page.of(id_) for id_ in page.rollouts}
             served.reach([(judged[id_], evidence) for id_, evidence in before.items()])
-            after = {id_: _gathered(judged[id_], policies[id_], found, served, now) for id_, found in before.items()}
+            shadowed = [(judged[id_], found) for id_, found in before.items() if judged[id_].phase is Phase.SHADOW]
+            begins = [max(begin_of(rollout, found), floor(now - FARTHEST)) for rollout, found in shadowed]
+            compared |= compared_minutes(world, begins, floor(now), compared)
+            after = {
+                id_: _gathered(judged[id_], policies[id_], found, served, compared, now)
+                for id_, found in before.items()
+            }
             late += not pages.write(page, {id_: found for id_, found in after.items() if found != before[id_]})
             yield from ((judged[id_], evidence) for id_, evidence in after.items())
     if late:
         log.info(f"another tick was writing too; {late} pages of evidence are gathered by the next one")
 
 
-def _gathered(rollout: Rollout, policy: Policy, before: Evidence | None, served: Served, now: datetime) -> Evidence:
+def _gathered(
+    rollout: Rollout,
+    policy: Policy,
+    before: Evidence | None,
+    served: Served,
+    compared: Mapping[datetime, Sequence[Compared]],
+    now: datetime,
+) -> Evidence:
     """What is known of one rollout with what was served since."""
     spec = policy.rollout.metrics
     until = min(floor(now - spec.lag), served.until(rollout.target.project))
-    minutes = [minute for minute in served.of(rollout.target) if minute.at <= until]
+    if rollout.phase is Phase.SHADOW:
+        minutes = shadow_minutes(rollout, served.of_project(rollout.target.project), compared, until)
+    else:
+        minutes = [minute for minute in served.of(rollout.target) if minute.at <= until]
     since = rollout.stage_since or now
     gathered = gather(before, rollout.id, since, minutes, rollout.deployed_id, spec, _proving(policy, rollout))
     if error := served.error(rollout.target.project):
@@ -166,7 +187,7 @@ def _gathered(rollout: Rollout, policy: Policy, before: Evidence | None, served:
 
 def _proving(policy: Policy, rollout: Rollout) -> Proving | None:
     """Only a canary has a stable beside it; in a watch nothing but its limits can be proven."""
-    if policy.rollout.advance != "evidence":
+    if policy.rollout.advance != "evidence" or rollout.phase is Phase.SHADOW:
         return None
     control = rollout.stable_id if rollout.phase is Phase.CANARY else ""
     return Proving(policy.rollout, control, policy.rollout.stages[rollout.stage].traffic)
@@ -176,16 +197,20 @@ def _judge(
     world: World,
     rollout: Rollout,
     policy: Policy,
-    endpoint: Endpoint | None,
+    endpoints: Mapping[TargetRef, Endpoint],
     evidence: Evidence | None,
     now: datetime,
 ) -> str:
     """What is asked for: ``alert``, ``due`` or nothing."""
     decision = decide(policy, rollout, evidence, now)
-    if decision.kind is Kind.ROLL_BACK and policy.mode == "enforce" and _can_roll_back(rollout, endpoint):
+    if (
+        decision.kind is Kind.ROLL_BACK
+        and policy.mode == "enforce"
+        and _can_roll_back(rollout, endpoints.get(rollout.target))
+    ):
         ask_rollback(world, rollout, decision.sentence, decision.checks)
         return "alert"
-    return "due" if decision.is_due or _needs_step(rollout, policy, endpoint) else ""
+    return "due" if decision.is_due or _needs_step(rollout, policy, endpoints) else ""
 
 
 def _can_roll_back(rollout: Rollout, endpoint: Endpoint | None) -> bool:
@@ -201,7 +226,7 @@ def _polled(rollouts: Sequence[Rollout]) -> set[str]:
     return {r.id for r in sorted(waiting, key=lambda r: r.updated_at)[:POLLED]}
 
 
-def _needs_step(rollout: Rollout, policy: Policy, endpoint: Endpoint | None) -> bool:
+def _needs_step(rollout: Rollout, policy: Policy, endpoints: Mapping[TargetRef, Endpoint]) -> bool:
     """Whether the bulk view shows something that only a step can settle."""
     if (
         rollout.phase is Phase.QUEUED
@@ -211,6 +236,9 @@ def _needs_step(rollout: Rollout, policy: Policy, endpoint: Endpoint | None) -> 
         or policy.mode == "observe"
     ):
         return True
+    if rollout.phase is Phase.SHADOW:
+        return needs_shadow_step(rollout, endpoints)
+    endpoint = endpoints.get(rollout.target)
     if endpoint is None:
         return True
     if rollout.phase is Phase.DEPLOYING:

@@ -210,8 +210,10 @@ def _resume(world: World, stored: StoredRollout, reason: str, actor: str) -> Sto
 def _promote(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:
     """The next stage now, without waiting for its bake time; harm still rolls back."""
     rollout = stored.rollout
-    if rollout.phase is not Phase.CANARY:
-        raise RefusedError(f"{rollout.id} is {rollout.phase.value}; only a canary can be promoted to its next stage")
+    if rollout.phase not in (Phase.SHADOW, Phase.CANARY):
+        raise RefusedError(
+            f"{rollout.id} is {rollout.phase.value}; only a shadow or a canary can be promoted to its next stage"
+        )
     after = rollout.moved(world.now(), approved=True, hold=None)
     done = _told(world, stored, after, "advance", _sentence(f"{actor} told v{rollout.version} to go on", reason), actor)
     publish_due(world, [rollout.id])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from shared import log
 from shared.actions.policies import target_of
@@ -20,6 +21,9 @@ from shared.rollout.names import label_value
 from shared.rollout.record import Hold, Operation, Phase, Rollout
 from shared.store.store import StoredRollout
 
+if TYPE_CHECKING:
+    from shared.vertex.endpoints import DeploySpec
+
 
 def create_endpoint(turn: Turn, step: steps.CreateEndpoint) -> StoredRollout:
     ref, world = turn.rollout.target, turn.world
@@ -32,10 +36,8 @@ def create_endpoint(turn: Turn, step: steps.CreateEndpoint) -> StoredRollout:
 
 def deploy(turn: Turn, step: steps.Deploy) -> StoredRollout:
     """The trial begins here: it takes its place on the endpoint with the intent."""
-    from shared.vertex.endpoints import DeploySpec
-
-    world, policy, rollout = turn.world, turn.situation.policy, turn.rollout
-    target, now = _target(turn), world.now()
+    world, rollout = turn.world, turn.rollout
+    now = world.now()
     op = Operation("deploy", step.deployed_id, now, detail=step.sentence)
     after = rollout.moved(
         now,
@@ -49,8 +51,17 @@ def deploy(turn: Turn, step: steps.Deploy) -> StoredRollout:
     )
     slot: Slot | None = "take" if rollout.phase is Phase.QUEUED else None
     turn = turn.after(turn.record(after, turn.telling("start", step.sentence), slot))
-    spec = DeploySpec(
-        deployed_id=step.deployed_id,
+    spec = deploy_spec(turn, step.deployed_id)
+    return _start(turn, op, lambda: world.endpoints.deploy(rollout.target, spec))
+
+
+def deploy_spec(turn: Turn, deployed_id: str) -> DeploySpec:
+    """The rollout's version, as its policy says."""
+    from shared.vertex.endpoints import DeploySpec
+
+    policy, rollout, target = turn.situation.policy, turn.rollout, _target(turn)
+    return DeploySpec(
+        deployed_id=deployed_id,
         project=rollout.target.project,
         region=rollout.target.region,
         model=rollout.model,
@@ -61,7 +72,11 @@ def deploy(turn: Turn, step: steps.Deploy) -> StoredRollout:
         access_logging=target.access_logging,
         min_replicas=policy.machine.replicas.min,
     )
-    return _start(turn, op, lambda: world.endpoints.deploy(rollout.target, spec))
+
+
+def begin(turn: Turn, rollout: Rollout, op: Operation, call: Callable[[], str]) -> StoredRollout:
+    """An operation of a kind that needs nothing else: intent, call, name."""
+    return _start(_intend(turn, rollout, op), op, call)
 
 
 def set_replicas(turn: Turn, step: steps.SetReplicas) -> StoredRollout:
@@ -114,6 +129,10 @@ def _start(turn: Turn, op: Operation, call: Callable[[], str]) -> StoredRollout:
 def _refused(turn: Turn, op: Operation, exc: PermanentError) -> StoredRollout:
     """Vertex AI said no, and why: nothing was made."""
     rollout, now = turn.rollout, turn.world.now()
+    if op.kind in ("undeploy", "delete_endpoint"):
+        # Under way already, or gone: what is there says so at the next look.
+        log.info(f"{rollout.id}: {op.detail}: refused: {exc}")
+        return turn.stored
     if op.kind == "set_replicas":
         telling = turn.telling("pause", f"Paused v{rollout.version}: {op.detail} was refused: {exc}", "warning")
         hold = Hold(f"{op.detail} was refused", "Vertex AI", now)

@@ -9,6 +9,7 @@ from shared import log
 from shared.actions.deleting import delete_versions
 from shared.actions.policies import target_ref
 from shared.actions.record import record_entry
+from shared.actions.shadow import sweep_shadow
 from shared.errors import PermanentError, RolloutsError, TransientError
 from shared.policy.schema import Policy, Target
 from shared.rollout.labels import read_labels
@@ -16,6 +17,7 @@ from shared.rollout.names import label_value
 from shared.rollout.observed import Endpoint
 from shared.rollout.record import LedgerEntry, Rollout
 from shared.rollout.retire import Retirement, Undeploy, plan_retirement
+from shared.rollout.shadowing import SHADOW
 from shared.wiring import World
 
 PENDING = timedelta(minutes=30)
@@ -39,6 +41,9 @@ def retire_models(world: World) -> list[Retirement]:
         for endpoint in endpoints:
             policy = policies.get(read_labels(endpoint.labels).model)
             try:
+                if SHADOW in endpoint.labels:
+                    _sweep(world, endpoint)
+                    continue
                 done += _retire(world, policy, endpoint) if policy else []
             except TransientError as exc:
                 log.warning(f"{endpoint.ref} is left for the next time: {exc}")
@@ -88,6 +93,25 @@ def _retire(world: World, policy: Policy, endpoint: Endpoint) -> list[Retirement
         done.append(step)
         _record(world, endpoint, rollouts, deployed_id, step)
     return done
+
+
+def _sweep(world: World, endpoint: Endpoint) -> None:
+    """A shadow whose rollout has ended; asked again at every run until it is gone."""
+    sentence = sweep_shadow(world, endpoint)
+    if not sentence:
+        return
+    now = world.now()
+    entry = LedgerEntry(
+        id=label_value(f"retire-{endpoint.ref}-{int(now.timestamp())}"),
+        rollout=endpoint.labels[SHADOW],
+        model=read_labels(endpoint.labels).model,
+        at=now,
+        decision="operate",
+        sentence=sentence,
+        target=str(endpoint.ref),
+        actor="retire_models",
+    )
+    record_entry(world, entry, notice=False)
 
 
 def _record(world: World, endpoint: Endpoint, rollouts: Sequence[Rollout], deployed_id: str, step: Retirement) -> None:

@@ -65,6 +65,10 @@ class Served:
         """The minutes of one endpoint, in order."""
         return self._windows[target.project].minutes.get((target.region, target.endpoint), ())
 
+    def of_project(self, project: str) -> Mapping[tuple[str, str], Sequence[Minute]]:
+        """The same of all endpoints, by region and endpoint."""
+        return self._windows[project].minutes
+
     def until(self, project: str) -> datetime:
         """Up to when is read."""
         return self._windows[project].end

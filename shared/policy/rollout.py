@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from shared.policy.base import Strict
 from shared.policy.findings import Finding, refuse
+from shared.policy.shadow import Shadow
 from shared.policy.times import Approval, Freeze, Window
 from shared.policy.units import Duration, Factor, Share, format_duration
 
@@ -169,6 +170,8 @@ class RolloutSpec(Strict):
     no harm, and it is taken back on evidence of harm, with error rates that hold however often one looks; ``bake`` is its least time then."""
     confidence: Confidence = Confidence()
     """For ``advance: evidence``."""
+    shadow: Shadow | None = None
+    """A stage before the first share; a model's first version has none."""
     stages: list[Stage] = Field(default=[Stage(traffic=10), Stage(traffic=50), Stage(traffic=100)], min_length=1)
     checks: list[Check] = Field(default=[])
     metrics: Metrics = Metrics()
@@ -215,6 +218,14 @@ class RolloutSpec(Strict):
     def _too_short_stages(self) -> Iterator[Finding]:
         lag, settle = self.metrics.lag, self.metrics.settle
         least = lag + settle + MINUTE
+        if self.shadow and self.shadow.bake < least:
+            yield Finding(
+                f"{format_duration(self.shadow.bake)} is too short to be judged: metrics are {format_duration(lag)} late"
+                f" and the first {format_duration(settle)} is dropped",
+                ("shadow", "bake"),
+                f"at least {format_duration(least)}, or a smaller rollout.metrics.lag",
+                (("shadow",), ("metrics",)),
+            )
         for number, stage in enumerate(self.stages[:-1] if self.checks else []):
             if stage.bake < least:
                 yield Finding(

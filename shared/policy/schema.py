@@ -15,6 +15,7 @@ from pydantic import Field, StringConstraints, model_validator
 from shared.policy.base import Strict
 from shared.policy.findings import Finding, refuse
 from shared.policy.rollout import Check, Confidence, Metrics, Patience, RolloutSpec, Stage, Standby
+from shared.policy.shadow import Comparison, Shadow
 from shared.policy.times import Approval, Freeze, Window
 from shared.policy.units import Duration, Share, described
 
@@ -25,6 +26,7 @@ __all__ = [
     "Approval",
     "Autoscale",
     "Check",
+    "Comparison",
     "Confidence",
     "Container",
     "EndpointId",
@@ -43,6 +45,7 @@ __all__ = [
     "RequestLogging",
     "Retention",
     "RolloutSpec",
+    "Shadow",
     "Stage",
     "Standby",
     "Target",
@@ -278,8 +281,20 @@ class Policy(Strict):
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
-        refuse([*self._same_targets(), *self._scattered_targets()])
+        refuse([*self._same_targets(), *self._scattered_targets(), *self._unlogged_targets()])
         return self
+
+    def _unlogged_targets(self) -> Iterator[Finding]:
+        """A shadow that reads the log needs one to read."""
+        if self.rollout.shadow is None or self.rollout.shadow.source != "logged":
+            return
+        for number, target in enumerate(self.targets):
+            if target.request_logging is None:
+                message = "rollout.shadow.source is logged, and this target logs no requests"
+                judged = (("targets",), ("rollout",))
+                yield Finding(
+                    message, ("targets", number), "request_logging, or rollout.shadow.source: published", judged
+                )
 
     def _same_targets(self) -> Iterator[Finding]:
         first: dict[tuple[str | None, str, str], int] = {}

@@ -11,9 +11,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from shared.policy.schema import Patience, Policy
+from shared.policy.shadow import Shadow
 from shared.policy.units import format_duration
+from shared.rollout.agreement import agreement_key, comparisons_of, judge_agreement, shadow_checks
 from shared.rollout.checks import judge_check
 from shared.rollout.evidence import Evidence
+from shared.rollout.observed import ArmMinute
 from shared.rollout.proof import SPLIT_ALPHA, split_evidence
 from shared.rollout.proven import judge_proof
 from shared.rollout.record import CheckResult, Phase, Rollout, Verdict, worst
@@ -45,9 +48,10 @@ def judge(policy: Policy, rollout: Rollout, evidence: Evidence | None) -> tuple[
     """Every check of the policy on what was gathered; what a metric said long ago is no data of today's."""
     if evidence is None or evidence.stage_since != rollout.stage_since:
         evidence = None
-    control = rollout.stable_id if rollout.phase is Phase.CANARY else ""
+    is_shadow = rollout.phase is Phase.SHADOW
+    control = rollout.stable_id if rollout.phase in (Phase.SHADOW, Phase.CANARY) else ""
     results = []
-    for check in policy.rollout.checks:
+    for check in shadow_checks(policy) if is_shadow else policy.rollout.checks:
         if evidence is None:
             results.append(
                 CheckResult(check.metric, Verdict.NO_DATA, f"{check.metric}: no data yet", gating=check.gating)
@@ -59,9 +63,21 @@ def judge(policy: Policy, rollout: Rollout, evidence: Evidence | None) -> tuple[
             stable = evidence.arm(control) if control else None
             result = judge_check(check, evidence.arm(rollout.deployed_id), stable)
             results.append(_if_recent(policy, evidence, result))
-    if policy.rollout.advance == "evidence" and evidence is not None and not evidence.error_since:
+    if is_shadow and policy.rollout.shadow:
+        return (*results, *_judge_answers(policy, policy.rollout.shadow, rollout, evidence))
+    if policy.rollout.advance == "evidence" and not is_shadow and evidence is not None and not evidence.error_since:
         return judge_proof(policy.rollout, rollout.stage, evidence.proof, tuple(results))
     return tuple(results)
+
+
+def _judge_answers(
+    policy: Policy, shadow: Shadow, rollout: Rollout, evidence: Evidence | None
+) -> Iterator[CheckResult]:
+    """How the answers in the shadow agree with the stable's."""
+    for comparison in comparisons_of(shadow):
+        seen = evidence.arm(agreement_key(rollout.deployed_id, comparison.name)) if evidence else ArmMinute()
+        result = judge_agreement(comparison, seen)
+        yield _if_recent(policy, evidence, result) if evidence else result
 
 
 def _if_recent(policy: Policy, evidence: Evidence, result: CheckResult) -> CheckResult:
@@ -80,7 +96,7 @@ def decide(policy: Policy, rollout: Rollout, evidence: Evidence | None, now: dat
     The order is the order of importance: harm, then a person's word (a pause came after the go-ahead that it stands beside, or it
     would have been lifted by it), then the end of the stage, then patience.
     """
-    if rollout.phase not in (Phase.CANARY, Phase.WATCHING) or rollout.stage_since is None:
+    if rollout.phase not in (Phase.SHADOW, Phase.CANARY, Phase.WATCHING) or rollout.stage_since is None:
         return Decision(Kind.HOLD, rollout.sentence)
     checks = judge(policy, rollout, evidence)
     if rollout.stop:
@@ -120,31 +136,39 @@ def _decide_stage(
 ) -> Decision:
     since = rollout.stage_since
     assert since is not None  # noqa: S101 (decide has looked)
-    stage = policy.rollout.stages[rollout.stage]
+    bake, where = _stage(policy, rollout)
     until = evidence.judged_until if evidence and evidence.stage_since == since and evidence.judged_until else since
     unread = evidence.unread if evidence and evidence.stage_since == since else timedelta(0)
     judged = (until if any(c.gating for c in checks) else now) - since - unread
     verdict = worst([c.verdict for c in checks if c.gating])
-    if verdict is Verdict.PASS and judged >= stage.bake:
+    if verdict is Verdict.PASS and judged >= bake:
         wrong = _wrong_split(policy, rollout, evidence)
         if wrong:
             return Decision(Kind.HOLD, wrong, checks)
         passed = "; ".join(c.sentence for c in checks if c.gating) or "no checks"
-        return _forward(policy, rollout, f"{format_duration(stage.bake)} judged without harm: {passed}", checks)
+        return _forward(policy, rollout, f"{format_duration(bake)} judged without harm: {passed}", checks)
     borne = _bear(policy, rollout, evidence, checks, since, now)
     if borne:
         return borne
     waiting = next(
         (c.sentence for c in checks if c.gating and c.verdict is verdict and verdict is not Verdict.PASS), ""
     )
-    progress = (
-        f"{format_duration(max(judged, timedelta(0)))} of {format_duration(stage.bake)} judged at {stage.traffic} %"
-    )
+    progress = f"{format_duration(max(judged, timedelta(0)))} of {format_duration(bake)} judged {where}"
     return Decision(Kind.HOLD, f"{progress}; {waiting}" if waiting else progress, checks)
+
+
+def _stage(policy: Policy, rollout: Rollout) -> tuple[timedelta, str]:
+    """How long the present stage has to be judged, and how it is called."""
+    if rollout.phase is Phase.SHADOW and policy.rollout.shadow:
+        return policy.rollout.shadow.bake, "in the shadow"
+    stage = policy.rollout.stages[rollout.stage]
+    return stage.bake, f"at {stage.traffic} %"
 
 
 def _wrong_split(policy: Policy, rollout: Rollout, evidence: Evidence | None) -> str:
     """Requests that do not follow the split are nobody's regression, but what follows from it is not what was measured: held."""
+    if rollout.phase is Phase.SHADOW:
+        return ""
     share = policy.rollout.stages[rollout.stage].traffic
     e = split_evidence(evidence.proof, share) if evidence else 1.0
     if e < 1 / SPLIT_ALPHA:
@@ -153,6 +177,8 @@ def _wrong_split(policy: Policy, rollout: Rollout, evidence: Evidence | None) ->
 
 
 def _forward(policy: Policy, rollout: Rollout, why: str, checks: tuple[CheckResult, ...]) -> Decision:
+    if rollout.phase is Phase.SHADOW:
+        return Decision(Kind.ADVANCE, why, checks)
     following = policy.rollout.stages[min(rollout.stage + 1, len(policy.rollout.stages) - 1)]
     return Decision(Kind.PROMOTE if following.traffic == 100 else Kind.ADVANCE, why, checks)
 

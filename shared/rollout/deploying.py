@@ -49,7 +49,7 @@ def _plan_ready(s: Situation, endpoint: Endpoint) -> Step:
     is_ours = r.stop is not None or read_labels(endpoint.labels).rollout == r.id
     if endpoint.share(r.deployed_id) and is_stable_there and is_ours:
         return plan_take_back(s, endpoint)
-    other = _plan_other_holder(s, endpoint)
+    other = plan_other_holder(s, endpoint)
     if other:
         return other
     if r.hold:
@@ -65,7 +65,7 @@ def _plan_ready(s: Situation, endpoint: Endpoint) -> Step:
     return plan_move(s, endpoint, stage, Decision(Kind.PROMOTE if stages[stage].traffic == 100 else Kind.ADVANCE, why))
 
 
-def _plan_other_holder(s: Situation, endpoint: Endpoint) -> Step | None:
+def plan_other_holder(s: Situation, endpoint: Endpoint) -> Step | None:
     """Ten minutes pass while a model is deployed, and the traffic may have changed hands.
 
     A rollback in a watch gives it to the fallback, an ``adopt`` names a stable where there was none: whoever holds it now is the

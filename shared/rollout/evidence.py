@@ -14,6 +14,7 @@ from functools import lru_cache
 from pydantic import TypeAdapter
 
 from shared.policy.rollout import ERROR_RATE, Metrics, RolloutSpec
+from shared.rollout.agreement import heard_names
 from shared.rollout.histogram import merge_histograms
 from shared.rollout.observed import ArmMinute, Minute
 from shared.rollout.proof import Proof, update_proof
@@ -132,6 +133,7 @@ def _add(evidence: Evidence, minute: Minute, candidate: str, policy: Metrics) ->
     arms = {arm: _shortened(seen) for arm, seen in minute.arms.items()}
     served = arms.get(candidate, ArmMinute())
     spoke = [ERROR_RATE] if served.requests else []
+    spoke += heard_names(candidate, arms)
     spoke += [metric for metric, values in served.values.items() if values.total]
     return replace(
         evidence,

@@ -25,6 +25,17 @@ def deployed_model_id(rollout: str, attempt: int, draw: int = 0) -> str:
     return str(10**9 + _digest(rollout, str(attempt), str(draw)) % (9 * 10**9))
 
 
+def shadow_deployed_id(rollout: str, attempt: int) -> str:
+    """The same for the deployment on the shadow endpoint."""
+    return deployed_model_id(f"{rollout}/shadow", attempt)
+
+
+def shadow_target(rollout: str, target: TargetRef) -> TargetRef:
+    """The endpoint on which a rollout has its shadow (2 to 63 of ``[a-z0-9-]``, the first a letter)."""
+    name = f"shadow-{target.endpoint[:40]}-{_digest(rollout) % 16**8:08x}"
+    return TargetRef(target.project, target.region, name)
+
+
 def version_in(rollout: str) -> str:
     """The version that a rollout's id names; empty for what is no such id."""
     found = re.search(r"-v([0-9]+)-[0-9a-f]{6}$", rollout)

@@ -24,6 +24,8 @@ class Phase(StrEnum):
 
     QUEUED = "queued"
     """Recorded; waits for its evaluation, for the target before it, or for the trial on its endpoint to end."""
+    SHADOW = "shadow"
+    """Answers users' requests a second time, on an endpoint of its own; nobody but us sees how."""
     DEPLOYING = "deploying"
     CANARY = "canary"
     WATCHING = "watching"
@@ -41,10 +43,10 @@ class Phase(StrEnum):
     @property
     def is_trial(self) -> bool:
         """Whether it occupies its endpoint: at most one trial per endpoint. A watch is not a trial."""
-        return self in (Phase.DEPLOYING, Phase.CANARY)
+        return self in (Phase.SHADOW, Phase.DEPLOYING, Phase.CANARY)
 
 
-_OPEN = (Phase.QUEUED, Phase.DEPLOYING, Phase.CANARY, Phase.WATCHING)
+_OPEN = (Phase.QUEUED, Phase.SHADOW, Phase.DEPLOYING, Phase.CANARY, Phase.WATCHING)
 
 
 class Verdict(StrEnum):
@@ -86,7 +88,7 @@ class CheckResult:
 class Operation:
     """A long-running operation of ours: the intent is recorded before the call, the name after it."""
 
-    kind: Literal["create_endpoint", "deploy", "set_replicas", "undeploy"]
+    kind: Literal["create_endpoint", "deploy", "set_replicas", "undeploy", "delete_endpoint"]
     subject: str
     """Endpoint id or deployed-model id."""
     intended_at: datetime
@@ -170,6 +172,8 @@ class Rollout:
     shift: Shift | None = None
     hold: Hold | None = None
     stop: Stop | None = None
+    shadowed: bool = False
+    """The shadow was judged without harm; it is removed, then the version is deployed."""
     approved: bool = False
     """A person said: go on now."""
     consent: Consent | None = None

@@ -8,6 +8,7 @@ from shared.rollout.labels import TrialLabels, read_labels
 from shared.rollout.names import version_in, version_number
 from shared.rollout.observed import Endpoint
 from shared.rollout.record import Phase, Verdict
+from shared.rollout.shadowing import plan_start, should_shadow
 from shared.rollout.split import format_split
 from shared.rollout.step_kinds import VISIBLE_WITHIN, Close, CreateEndpoint, Forget, Situation, Step, Supersede, Wait
 
@@ -113,4 +114,6 @@ def _plan_start(s: Situation, endpoint: Endpoint) -> Step:
     stable = endpoint.find(holders[0]) if holders else None
     if stable and stable.model == r.model and stable.version == r.version:
         return Close(Phase.REJECTED, f"Refused v{r.version}: it has the traffic already")
+    if stable and should_shadow(s, stable):
+        return plan_start(s, stable.id, stable.version)
     return plan_deploy(s, endpoint, stable.id if stable else "", stable.version if stable else "")

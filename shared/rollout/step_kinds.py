@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from shared.policy.schema import Policy
 from shared.rollout.capacity import ReplicaChange
@@ -145,6 +146,20 @@ class Close:
     checks: tuple[CheckResult, ...] = ()
 
 
+@dataclass(frozen=True)
+class Tend:
+    """Something about the rollout's shadow, which no user ever meets."""
+
+    action: Literal["start", "create", "deploy", "serve", "begin", "end", "undeploy", "delete"]
+    sentence: str
+    deployed_id: str = ""
+    """The candidate on the shadow endpoint."""
+    stable_id: str = ""
+    """For ``start``: beside whom."""
+    stable_version: str = ""
+    checks: tuple[CheckResult, ...] = ()
+
+
 Step = (
     Wait
     | CreateEndpoint
@@ -160,6 +175,7 @@ Step = (
     | AskApproval
     | AskRollback
     | Supersede
+    | Tend
     | Close
 )
 
@@ -179,6 +195,8 @@ class Situation:
     """Only for a queued rollout."""
     before: Rollout | None = None
     """The rollout of the same version on the target before this one."""
+    shadow: Endpoint | None = None
+    """The shadow endpoint; only for a rollout in its shadow."""
     busy: str = ""
     """The rollout whose trial occupies the endpoint; at most one does."""
     barred: str = ""

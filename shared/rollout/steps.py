@@ -23,6 +23,7 @@ from shared.rollout.moving import (
 from shared.rollout.names import version_number
 from shared.rollout.observed import Endpoint
 from shared.rollout.record import Phase, Rollout
+from shared.rollout.shadowing import plan_shadow
 from shared.rollout.starting import plan_queued
 from shared.rollout.step_kinds import (
     BACK_OFF,
@@ -45,6 +46,7 @@ from shared.rollout.step_kinds import (
     Situation,
     Step,
     Supersede,
+    Tend,
     Wait,
     pause,
 )
@@ -70,6 +72,7 @@ __all__ = [
     "Situation",
     "Step",
     "Supersede",
+    "Tend",
     "Wait",
     "has_drifted",
     "plan_step",
@@ -91,10 +94,16 @@ def _plan(s: Situation) -> Step:
         return Wait(f"ended: {r.sentence}")
     if s.endpoint and read_labels(s.endpoint.labels).closed == r.id:
         return Close(_end(r), f"Rolled back v{r.version}; found on the endpoint's labels, the record was behind")
-    if r.stop and r.phase in (Phase.QUEUED, Phase.DEPLOYING) and not (s.endpoint and s.endpoint.share(r.deployed_id)):
+    if (
+        r.stop
+        and r.phase in (Phase.QUEUED, Phase.SHADOW, Phase.DEPLOYING)
+        and not (s.endpoint and s.endpoint.share(r.deployed_id))
+    ):
         return Close(r.stop.outcome, f"Stopped v{r.version} before it had traffic, by {r.stop.by}: {r.stop.reason}")
     if r.phase is Phase.QUEUED:
         return plan_queued(s)
+    if r.phase is Phase.SHADOW:
+        return plan_shadow(s)
     if r.phase is Phase.DEPLOYING:
         return plan_deploying(s)
     return _plan_canary(s) if r.phase is Phase.CANARY else _plan_watching(s)

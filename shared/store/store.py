@@ -19,6 +19,7 @@ from shared.rollout.record import SCHEMA, LedgerEntry, Rollout
 from shared.rollout.windows import ALL_MODELS, Stopped
 from shared.store.documents import Create, Delete, Documents, ExistsError, Replace, Write
 from shared.store.evidence_pages import EvidencePages
+from shared.store.mirrored import Mirrored
 from shared.store.records import (
     Claim,
     Notice,
@@ -47,6 +48,7 @@ class Store:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
         self.evidence = EvidencePages(documents)
+        self.mirrored = Mirrored(documents)
 
     # -- rollouts and their ledger ---------------------------------------------------------------
 

@@ -155,6 +155,12 @@ class Endpoints:
         with translated(f"undeploying {deployed_id} from endpoint {ref}"):
             return started(self._client(ref.region).undeploy_model(request, **patience.write()))
 
+    def delete(self, ref: TargetRef) -> str:
+        """Start deleting an endpoint on which nothing is deployed; the operation's name."""
+        request = endpoint_service.DeleteEndpointRequest(name=full_names.endpoint(ref))
+        with translated(f"deleting endpoint {ref}"):
+            return started(self._client(ref.region).delete_endpoint(request, **patience.write()))
+
     def operation(self, region: str, name: str) -> OperationState:
         """A long-running operation as it is now."""
         return read_operation(self._client, region, name)

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 MOST_MEMORY = 512
 """MiB of server and worker together, which is what a function is given."""
 OVER_HTTPS = ("receive_alert", "receive_command")
-BY_SCHEDULE = ("assess_rollouts", "find_training_runs", "retire_models")
+BY_SCHEDULE = ("assess_rollouts", "find_training_runs", "replay_requests", "retire_models")
 
 PROBE = """
 import json, sys
@@ -141,10 +141,12 @@ CLIENTS = {
     "advance_rollout": {ENDPOINTS},
     "assess_rollouts": {ENDPOINTS, MONITORING, *PUBSUB},
     "find_training_runs": JOBS,
+    "mirror_request": set(),
     "notify": set(),
     "receive_alert": PUBSUB,
     "receive_command": PUBSUB,
     "register_model": {REGISTRY},
+    "replay_requests": set(),
     "retire_models": {ENDPOINTS},
     "roll_back": {ENDPOINTS, *PUBSUB},
     "start_rollout": {REGISTRY, *PUBSUB},

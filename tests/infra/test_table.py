@@ -43,12 +43,19 @@ def test_roll_back_can_neither_deploy_nor_delete() -> None:
     assert declared(ROOT, "roll_back") & of_vertex == of_vertex
 
 
-def test_only_the_one_that_raises_shares_can_deploy_and_only_the_one_that_cleans_up_can_undeploy() -> None:
+def test_only_the_one_that_raises_shares_can_deploy_and_only_those_that_clear_away_can_undeploy() -> None:
     can = {
         verb: {n for n, row in TABLE.items() if f"aiplatform.endpoints.{verb}" in row.granted}
-        for verb in ("deploy", "undeploy")
+        for verb in ("deploy", "undeploy", "delete", "predict")
     }
-    assert can == {"deploy": {"advance_rollout"}, "undeploy": {"retire_models"}}
+    # A rollout removes its own shadow before it deploys; nobody but the mirror asks a model anything.
+    clearing = {"advance_rollout", "retire_models"}
+    assert can == {
+        "deploy": {"advance_rollout"},
+        "undeploy": clearing,
+        "delete": clearing,
+        "predict": {"mirror_request"},
+    }
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE.values() if row.wakes_on != HTTPS], ids=lambda row: row.name)

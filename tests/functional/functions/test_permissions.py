@@ -23,8 +23,17 @@ SOURCES = {
 OF_OTHER_STORIES = {
     # An upload that is looked at while it is under way, and one that took the alias `default`: test_versions.
     "register_model": {"aiplatform.models.get", "aiplatform.models.update"},
-    # Replicas that are given back: test_capacity; what it cannot read goes to the dead letters.
-    "retire_models": {"aiplatform.endpoints.update", "pubsub.topics.publish"},
+    # A shadow that is given up: test_shadow.
+    "advance_rollout": {"aiplatform.endpoints.delete", "aiplatform.endpoints.undeploy"},
+    # Replicas that are given back: test_capacity; what it cannot read goes to the dead letters. A shadow that is left: test_shadow. Versions
+    # beyond the retention: test_after_promotion.
+    "retire_models": {
+        "aiplatform.endpoints.update",
+        "aiplatform.endpoints.delete",
+        "aiplatform.models.delete",
+        "aiplatform.models.list",
+        "pubsub.topics.publish",
+    },
     "receive_command": {"aiplatform.endpoints.update"},  # an endpoint without our labels: test_adopt
 }
 """What this story does not come by, function by function; every story refuses what is not granted."""

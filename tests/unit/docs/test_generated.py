@@ -28,4 +28,10 @@ def test_every_key_of_a_policy_is_explained_and_no_explanation_is_left_over() ->
 
 def test_the_policies_to_copy_are_valid() -> None:
     folder = generate.ROOT / "docs" / "policies"
-    assert {one.policy.model for one in load_policies([folder])} >= {"every-key", "fraud", "ranking", "credit-score"}
+    assert {one.policy.model for one in load_policies([folder])} >= {
+        "every-key",
+        "fraud",
+        "ranking",
+        "credit-score",
+        "search-ranking",
+    }

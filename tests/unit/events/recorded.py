@@ -47,4 +47,6 @@ def as_recorded(value: Any) -> dict[str, Any]:
 def _plain(item: Any) -> Any:
     if isinstance(item, datetime):
         return write_moment(item)
+    if isinstance(item, tuple):
+        return [_plain(one) for one in item]
     return item.decode() if isinstance(item, bytes) else item
