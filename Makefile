@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo up test check lint types layers infra-check audit format bench soak package cloud-test clean
+.PHONY: help setup tools demo up test check lint types layers infra-check audit format bench soak crashes package cloud-test clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -79,6 +79,9 @@ soak: $(READY) ## 600 whole rollouts, 10,000 events, 100,000 malformed requests,
 	@$(BIN)/python -m bench.webhook --seed $(SEED) --write
 	@FUZZ_EXAMPLES=3000 $(BIN)/python -m pytest -n auto --timeout 3000 tests/fuzz
 	@$(BIN)/python -m docs.generate
+
+crashes: $(READY) ## every outgoing call of every flow killed, alone and in pairs, in about an hour (writes docs/reliability.md)
+	@$(BIN)/python -m bench.crashes
 
 package: $(READY) ## one zip per function in build/functions
 	@$(BIN)/python -m infra.package

@@ -33,6 +33,7 @@ from local.sinks import LogSinks
 from shared import topics
 from shared.permissions import PUBLISH
 from shared.wiring import World, world
+from vertex_emulator.config import Config
 from vertex_emulator.monitoring.distribution import Buckets
 from vertex_emulator.monitoring.server import Monitoring
 from vertex_emulator.server import Emulator
@@ -64,9 +65,14 @@ class Servers:
     """Vertex AI, Monitoring, Pub/Sub and a store; the functions find them by their environment."""
 
     def __init__(
-        self, apps: Apps, folder: Path, delay: float = 60.0, buckets: Mapping[str, Buckets] | None = None
+        self,
+        apps: Apps,
+        folder: Path,
+        delay: float = 60.0,
+        buckets: Mapping[str, Buckets] | None = None,
+        config: Config | None = None,
     ) -> None:
-        """``delay`` is how many seconds after its minute a measurement can be seen; ``buckets`` are by metric."""
+        """``delay`` is how many seconds after its minute a measurement can be seen; ``buckets`` are by metric; ``config`` is Vertex AI's."""
         self.apps = apps
         self.store = folder / "store"
         self.store.mkdir()
@@ -77,6 +83,7 @@ class Servers:
             delay=delay, clock=self.clock, buckets=buckets, project_id=PROJECT, project_number=int(NUMBER)
         )
         self.emulator = Emulator(
+            config,
             clock=self.clock,
             sink=self.monitoring.sink,
             log_sink=LogSinks(self.pubsub.address, PROJECT).export,

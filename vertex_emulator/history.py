@@ -63,3 +63,8 @@ class History:
         """Return the history of all endpoints, in order of time."""
         with self._lock:
             return sorted((s for snapshots in self._snapshots.values() for s in snapshots), key=lambda s: s.time)
+
+    def clear(self) -> None:
+        """Forget all snapshots."""
+        with self._lock:
+            self._snapshots.clear()

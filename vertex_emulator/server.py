@@ -15,6 +15,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -203,6 +204,11 @@ class Emulator:
             self._clear()
             started = self._snapshots.load(document)
         self._snapshots.wait_for(started)
+
+    def look_at_etags(self, code: grpc.StatusCode | None) -> None:
+        """Switch, while it runs, what a stale etag is answered with; with ``None`` it is ignored (``Config.etag_mismatch``)."""
+        with self._state.lock:
+            self._state.config = replace(self._state.config, etag_mismatch=code)
 
     def reset(self) -> None:
         """Forget everything: models, endpoints, jobs, operations; ids begin anew."""

@@ -104,6 +104,7 @@ def _confirm(turn: Turn, shift: Shift) -> StoredRollout:
         stage_since=shift.intended_at,
         phase_since=shift.intended_at if shift.phase != rollout.phase else rollout.phase_since,
         shift=None,
+        resizes_failed=0,
         approved=False,
         aliases_due=rollout.aliases_due or is_watch,
     )
@@ -168,6 +169,7 @@ APPLY: dict[type[steps.Step], Callable[[Turn, Any], StoredRollout]] = {
     steps.Deploy: operate.deploy,
     steps.SetReplicas: operate.set_replicas,
     steps.Retry: operate.retry,
+    steps.PutOff: operate.put_off,
     steps.Forget: forget,
     steps.Rebase: rebase,
     steps.Move: move,

@@ -201,7 +201,14 @@ def _resume(world: World, stored: StoredRollout, reason: str, actor: str) -> Sto
     now, consent = world.now(), stored.rollout.consent
     is_unanswered = consent is not None and not consent.given_by
     # Who resumes what nobody approved in time has it asked for again; otherwise it would pause at once.
-    after = stored.rollout.moved(now, hold=None, resumed_at=now, consent=None if is_unanswered else consent)
+    after = stored.rollout.moved(
+        now,
+        hold=None,
+        resumed_at=now,
+        consent=None if is_unanswered else consent,
+        busy_since=None,
+        resizes_failed=0,
+    )
     done = _told(world, stored, after, "resume", _sentence(f"{actor} resumed v{stored.rollout.version}", reason), actor)
     publish_due(world, [stored.rollout.id])
     return done
@@ -214,6 +221,10 @@ def _promote(world: World, stored: StoredRollout, reason: str, actor: str) -> St
         raise RefusedError(
             f"{rollout.id} is {rollout.phase.value}; only a shadow or a canary can be promoted to its next stage"
         )
+    if rollout.approved and not rollout.hold:
+        # Said before, and the answer was lost.
+        publish_due(world, [rollout.id])
+        return stored
     after = rollout.moved(world.now(), approved=True, hold=None)
     done = _told(world, stored, after, "advance", _sentence(f"{actor} told v{rollout.version} to go on", reason), actor)
     publish_due(world, [rollout.id])
@@ -224,15 +235,12 @@ def _abort(world: World, stored: StoredRollout, reason: str, actor: str) -> Stor
     rollout = stored.rollout
     if rollout.phase is Phase.WATCHING and not rollout.stable_id:
         raise RefusedError(f"{rollout.id} is the first of its model: nothing else can take its traffic")
-    stop = Stop(Phase.ROLLED_BACK, reason or UNSAID, actor, world.now())
-    done = _told(
-        world,
-        stored,
-        rollout.moved(world.now(), stop=stop),
-        "roll_back",
-        _sentence(f"{actor} aborts v{rollout.version}", reason),
-        actor,
-    )
+    done = stored
+    if rollout.stop is None:
+        # Otherwise it is said already, and only what follows from it may be missing.
+        stop = Stop(Phase.ROLLED_BACK, reason or UNSAID, actor, world.now())
+        sentence = _sentence(f"{actor} aborts v{rollout.version}", reason)
+        done = _told(world, stored, rollout.moved(world.now(), stop=stop), "roll_back", sentence, actor)
     if _has_traffic(rollout):
         # At once, without waiting for a tick.
         ask_rollback(world, done.rollout, _sentence(f"aborted by {actor}", reason))

@@ -16,6 +16,7 @@ from shared.actions.turn import Turn
 from shared.errors import AlreadyExistsError, BusyError, NotFoundError, PermanentError, RefusedError
 from shared.policy.schema import Target
 from shared.rollout import steps
+from shared.rollout.back_off import back_off
 from shared.rollout.labels import MODEL
 from shared.rollout.names import label_value
 from shared.rollout.record import Hold, Operation, Phase, Rollout
@@ -97,6 +98,14 @@ def retry(turn: Turn, step: steps.Retry) -> StoredRollout:
     return turn.record(after, turn.telling("operate", step.sentence, "warning"))
 
 
+def put_off(turn: Turn, step: steps.PutOff) -> StoredRollout:
+    rollout = turn.rollout
+    after = rollout.moved(
+        turn.world.now(), operation=None, not_before=step.not_before, resizes_failed=rollout.resizes_failed + 1
+    )
+    return turn.record(after, turn.telling("operate", f"v{rollout.version}: {step.sentence}", "warning"))
+
+
 def _target(turn: Turn) -> Target:
     target = target_of(turn.world, turn.situation.policy, turn.rollout.target)
     if target is None:
@@ -119,11 +128,15 @@ def _start(turn: Turn, op: Operation, call: Callable[[], str]) -> StoredRollout:
         log.info(f"{rollout.id}: there already: {exc}")
         return turn.stored
     except BusyError as exc:
-        store.transition(turn.stored, rollout.moved(now, operation=None, not_before=now + steps.BUSY_BACK_OFF))
+        busy = rollout.busy + 1
+        later = now + back_off(rollout.id, busy, steps.BUSY_BACK_OFF)
+        put_off = {"not_before": later, "busy": busy, "busy_since": rollout.busy_since or now}
+        store.transition(turn.stored, rollout.moved(now, operation=None, **put_off))
         raise BusyError(f"{op.detail} was put off: {exc}") from exc
     except (RefusedError, NotFoundError) as exc:
         return _refused(turn, op, exc)
-    return store.transition(turn.stored, replace(rollout, operation=replace(op, name=name)))
+    taken = replace(rollout, operation=replace(op, name=name), busy=0, busy_since=None)
+    return store.transition(turn.stored, taken)
 
 
 def _refused(turn: Turn, op: Operation, exc: PermanentError) -> StoredRollout:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from shared import log, topics
 from shared.actions.indexing import index_version
 from shared.actions.record import record_entry
-from shared.errors import NotYetError, PermanentError, TransientError
+from shared.errors import AlreadyExistsError, NotYetError, PermanentError, TransientError
 from shared.events.model import ModelUploaded, model_uploaded_message
 from shared.events.training import TrainingRun
 from shared.policy.schema import Policy
@@ -214,7 +214,11 @@ def _upload(world: World, training: Training, claim: Claim, holder: str) -> Mode
         raise NotYetError(
             f"another delivery is registering run {training.run.run_id} until {claim.lease_until:%H:%M:%S} UTC"
         )
-    operation_name = world.registry.upload(_spec(world, training))
+    try:
+        operation_name = world.registry.upload(_spec(world, training))
+    except AlreadyExistsError as exc:
+        # An upload of ours whose answer was lost, which shows itself by its label; or somebody else's model, to which ours is added next.
+        raise NotYetError(f"the upload of run {training.run.run_id} met one that is there already: {exc}") from exc
     world.store.update_claim(replace(claim, state="uploading", operation=operation_name, model=training.policy.model))
     raise NotYetError(f"the upload of run {training.run.run_id} has begun")
 

@@ -45,7 +45,8 @@ def is_strong_enough(candidate: DeployedModel) -> bool:
 def plan_pin(stable: DeployedModel, pinned: dict[str, int]) -> ReplicaChange | None:
     """Keep the stable at the strength with which it carries the traffic: its autoscaler would shrink it as its share falls."""
     present = stable.present_replicas
-    if stable.id in pinned or stable.min_replicas >= present:
+    is_pinned = stable.id in pinned and stable.min_replicas > pinned[stable.id]
+    if is_pinned or stable.min_replicas >= present:
         return None
     why = f"keeps its {present} replicas while another is on trial, so that a rollback is no outage"
     return ReplicaChange(stable.id, present, max(stable.max_replicas, present), stable.min_replicas, why)

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from shared.policy.units import format_duration
+from shared.rollout.back_off import back_off
 from shared.rollout.decide import Decision, Kind
 from shared.rollout.labels import read_labels
-from shared.rollout.moving import plan_confirmation, plan_move, plan_operation_end, plan_take_back
+from shared.rollout.moving import (
+    is_busy_for_too_long,
+    plan_confirmation,
+    plan_move,
+    plan_operation_end,
+    plan_take_back,
+)
 from shared.rollout.names import deployed_model_id
 from shared.rollout.observed import Endpoint, OperationState
 from shared.rollout.record import Phase
@@ -127,9 +134,14 @@ def plan_deploy(s: Situation, endpoint: Endpoint, stable_id: str, stable_version
     )
 
 
-def wait_for_attempt(s: Situation) -> Wait | None:
-    """After a failure, or when Vertex AI was busy, the next call has its time."""
-    again = s.rollout.not_before
+def wait_for_attempt(s: Situation) -> Step | None:
+    """After a failure, or when Vertex AI was busy, the next call has its time; and there is an end to it."""
+    again, limit = s.rollout.not_before, s.policy.rollout.deadline.after
+    if is_busy_for_too_long(s):
+        return Close(
+            Phase.FAILED,
+            f"Failed v{s.rollout.version}: for {format_duration(limit)} Vertex AI had no quota to take the request",
+        )
     return Wait(f"the next attempt is at {again:%H:%M} UTC: {s.rollout.sentence}") if again and s.now < again else None
 
 
@@ -137,7 +149,7 @@ def plan_failed(s: Situation, operation: OperationState) -> Step:
     """Again later where that can help, and not for ever."""
     r = s.rollout
     if operation.retryable and r.attempt < s.policy.rollout.deploy_attempts:
-        later = s.now + BACK_OFF * 2 ** (r.attempt - 1)
+        later = s.now + back_off(r.id, r.attempt, BACK_OFF)
         return Retry(later, f"Attempt {r.attempt} failed, the next is at {later:%H:%M} UTC: {operation.error}")
     return Close(
         Phase.FAILED,

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from shared.policy.schema import Policy
 from shared.policy.units import format_duration
+from shared.rollout.back_off import back_off
 from shared.rollout.capacity import is_strong_enough, plan_candidate, plan_pin
 from shared.rollout.consent import plan_consent
 from shared.rollout.decide import Decision
@@ -14,6 +15,7 @@ from shared.rollout.observed import Endpoint
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.split import canary_split, format_split, give_to, same_split
 from shared.rollout.step_kinds import (
+    BACK_OFF,
     REPLICAS_WITHIN,
     VISIBLE_WITHIN,
     Confirm,
@@ -21,6 +23,7 @@ from shared.rollout.step_kinds import (
     Lower,
     Move,
     Pause,
+    PutOff,
     SetReplicas,
     Situation,
     Step,
@@ -122,8 +125,11 @@ def _plan_capacity(s: Situation, endpoint: Endpoint, share: int) -> Step | None:
     assert candidate is not None  # noqa: S101 (every caller has looked)
     pin = plan_pin(stable, r.pinned) if stable else None
     more = plan_candidate(candidate, stable, share, s.policy.machine)
+    if (pin or more) and is_busy_for_too_long(s):
+        limit = format_duration(s.policy.rollout.deadline.after)
+        return pause(s, f"for {limit} Vertex AI had no quota to take the request for the replicas that {share} % need")
     if (pin or more) and r.not_before and s.now < r.not_before:
-        return Wait(f"replicas are asked for again at {r.not_before:%H:%M} UTC: Vertex AI was busy")
+        return Wait(f"replicas are asked for again at {r.not_before:%H:%M} UTC")
     if pin and stable:
         return SetReplicas(pin, f"v{stable.version} {pin.why}")
     if more:
@@ -147,6 +153,11 @@ def plan_operation_end(s: Situation) -> Step | None:
         if not s.operation.error:
             return Forget(op.detail)
         trouble = f"{op.detail} failed: {s.operation.error}"
+        tries = s.rollout.resizes_failed + 1
+        if s.operation.retryable and not held and tries < s.policy.rollout.deploy_attempts:
+            later = s.now + back_off(s.rollout.id, tries, BACK_OFF)
+            # Not counted for a rollout that is held: whoever resumes it begins anew.
+            return PutOff(later, f"{trouble}; asked for again at {later:%H:%M} UTC")
     elif not op.name and waited >= VISIBLE_WITHIN:
         return Forget(f"the call for {op.detail} left no trace")
     elif waited >= s.policy.rollout.deploy_within:
@@ -155,6 +166,12 @@ def plan_operation_end(s: Situation) -> Step | None:
         return Wait(f"under way: {op.detail}")
     # Told by the pause; forgotten under it, so that it is asked for again once a person resumes.
     return Forget(trouble) if held else Pause(trouble)
+
+
+def is_busy_for_too_long(s: Situation) -> bool:
+    """Whether Vertex AI has refused requests for want of quota for as long as a stage may last."""
+    since = s.rollout.busy_since
+    return since is not None and s.now - since >= s.policy.rollout.deadline.after
 
 
 def release_labels(endpoint: Endpoint, stable_id: str) -> TrialLabels:

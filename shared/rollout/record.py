@@ -162,6 +162,11 @@ class Rollout:
     attempt: int = 1
     not_before: datetime | None = None
     """The next attempt of what failed for want of quota."""
+    busy: int = 0
+    """How often in a row Vertex AI took no request of it for want of quota."""
+    busy_since: datetime | None = None
+    resizes_failed: int = 0
+    """How many changes of replicas have failed since the traffic was moved last, or a person resumed."""
     deployed_id: str = ""
     stable_id: str = ""
     """Who held the traffic when it started; empty for the first version of a model."""

@@ -15,9 +15,9 @@ from shared.rollout.observed import Endpoint, OperationState
 from shared.rollout.record import CheckResult, Phase, Rollout
 
 BACK_OFF = timedelta(minutes=5)
-"""Before the second deployment attempt; doubles with each."""
+"""Before the second attempt of a deployment or a change of replicas; doubles with each (``back_off``)."""
 BUSY_BACK_OFF = timedelta(minutes=2)
-"""Before what was put off for want of request quota is asked for again; no attempt is counted."""
+"""Before what was put off for want of request quota is asked for again; doubles each time, and no attempt is counted."""
 VISIBLE_WITHIN = timedelta(minutes=10)
 """How long a deployed model may stay invisible after its operation is done."""
 REPLICAS_WITHIN = timedelta(minutes=20)
@@ -56,6 +56,14 @@ class SetReplicas:
 @dataclass(frozen=True)
 class Retry:
     """The operation failed; another attempt later."""
+
+    not_before: datetime
+    sentence: str
+
+
+@dataclass(frozen=True)
+class PutOff:
+    """A change of replicas failed for want of capacity; it is asked for again later."""
 
     not_before: datetime
     sentence: str
@@ -166,6 +174,7 @@ Step = (
     | Deploy
     | SetReplicas
     | Retry
+    | PutOff
     | Forget
     | Rebase
     | Move

@@ -306,6 +306,12 @@ class SeriesStore:
             self._enter()
             self._metrics.pop(metric, None)
 
+    def clear(self) -> None:
+        """Drop all series of all metrics."""
+        with self._lock:
+            self._pending.clear()
+            self._metrics.clear()
+
     def read(
         self, metric: str, matches: Callable[[SeriesId], bool], start: float, end: float, as_of: float
     ) -> list[Series]:

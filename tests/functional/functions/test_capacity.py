@@ -81,13 +81,26 @@ def test_the_stable_keeps_the_replicas_that_load_gave_it(cloud: Cloud) -> None:
     )
 
 
-def test_a_refused_change_of_replicas_pauses_with_the_reason(cloud: Cloud) -> None:
+def test_replicas_that_are_refused_for_a_while_only_delay(cloud: Cloud) -> None:
     cloud.apply(policy())
     cloud.deploy("run-1")
     resize(cloud, "1", 4)
     cloud.deploy("run-2")
     cloud.emulator.faults.fail_operation("MutateDeployedModel")
     cloud.minutes(8, requests=0)
+    assert "asked for again at" in cloud.rollout("2").sentence
+    cloud.minutes(10, requests=0)
+    assert cloud.split() == {"1": 50, "2": 50}
+    assert cloud.rollout("2").resizes_failed == 0
+
+
+def test_a_change_of_replicas_that_is_refused_again_and_again_pauses_with_the_reason(cloud: Cloud) -> None:
+    cloud.apply(policy())
+    cloud.deploy("run-1")
+    resize(cloud, "1", 4)
+    cloud.deploy("run-2")
+    cloud.emulator.faults.fail_operation("MutateDeployedModel", times=3)
+    cloud.minutes(40, requests=0)
     rollout = cloud.rollout("2")
     assert rollout.hold is not None
     assert "quotas are exceeded" in rollout.sentence

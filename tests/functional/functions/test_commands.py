@@ -103,7 +103,7 @@ def test_a_watch_cannot_be_promoted(trial: Cloud) -> None:
     trial.tell("promote", "2")
     status, answer = trial.command({"command": "promote", "rollout": trial.rollout("2").id})
     assert status == 409
-    assert "only a canary can be promoted" in answer["error"]
+    assert "only a shadow or a canary can be promoted" in answer["error"]
 
 
 def test_only_operators_may_command_where_the_policy_names_them(cloud: Cloud, signed: Issuer) -> None:

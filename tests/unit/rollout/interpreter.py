@@ -205,6 +205,12 @@ class World:
                 changes = {"stable_id": step.stable_id, "stable_version": step.stable_version, "shift": None}
             case steps.Retry():
                 changes = {"operation": None, "attempt": r.attempt + 1, "not_before": step.not_before}
+            case steps.PutOff():
+                changes = {
+                    "operation": None,
+                    "not_before": step.not_before,
+                    "resizes_failed": r.resizes_failed + 1,
+                }
             case steps.Pause():
                 assert r.hold is None, "told once"
                 changes = {"hold": Hold(step.reason, step.by, self.now), "shift": None}
@@ -304,6 +310,7 @@ class World:
             phase_since=since,
             shift=None,
             approved=False,
+            resizes_failed=0,
         )
         self.transition(after, "free" if shift.phase is Phase.WATCHING else "")
 
@@ -344,7 +351,7 @@ class World:
             self.transition(r.moved(self.now, hold=Hold("lunch", "ann@example.com", self.now)))
 
     def resume(self, r: Rollout) -> None:
-        self.transition(r.moved(self.now, hold=None, resumed_at=self.now))
+        self.transition(r.moved(self.now, hold=None, resumed_at=self.now, resizes_failed=0))
 
     def promote(self, r: Rollout) -> None:
         if r.phase is Phase.CANARY:

@@ -50,7 +50,10 @@ def test_the_stable_is_pinned_once_at_what_it_has_now() -> None:
     assert found is not None
     assert (found.minimum, found.maximum, found.before) == (4, 5, 1)
     assert "so that a rollback is no outage" in found.why
-    assert plan_pin(deployed(STABLE, "1", 1, 3), {STABLE: 1}) is None, "a trial does not chase the autoscaler"
+    assert plan_pin(deployed(STABLE, "1", 3, 4), {STABLE: 1}) is None, "a trial does not chase the autoscaler"
+    assert plan_pin(deployed(STABLE, "1", 1, 4), {STABLE: 1}) == found, (
+        "what was asked for and failed is asked for again"
+    )
     assert plan_pin(deployed(STABLE, "1", 4, 4), {}) is None
     assert plan_pin(deployed(STABLE, "1", 2), {}) is None, "what is not known is taken to be the minimum"
 

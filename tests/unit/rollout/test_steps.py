@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from shared.rollout.back_off import back_off
 from shared.rollout.decide import Decision, Kind
 from shared.rollout.gate import GateResult
 from shared.rollout.labels import TrialLabels, read_labels, write_labels
@@ -27,6 +28,7 @@ from shared.rollout.steps import (
     Lower,
     Move,
     Pause,
+    PutOff,
     Rebase,
     Retry,
     SetReplicas,
@@ -264,7 +266,8 @@ def test_a_creation_whose_answer_was_lost_is_waited_out() -> None:
 
 def test_a_creation_that_failed_is_tried_again_after_its_back_off() -> None:
     found = step(creating(), None, operation=failed(retryable=True))
-    assert found == Retry(NOW + BACK_OFF, "Attempt 1 failed, the next is at 12:05 UTC: out of T4s")
+    later = NOW + back_off(TRIAL, 1, BACK_OFF)
+    assert found == Retry(later, f"Attempt 1 failed, the next is at {later:%H:%M} UTC: out of T4s")
     early = replace(QUEUED, attempt=2, not_before=NOW + MINUTE, sentence="as told")
     assert step(early, None) == Wait("the next attempt is at 12:01 UTC: as told")
     assert isinstance(step(replace(early, not_before=NOW), None), CreateEndpoint)
@@ -304,7 +307,7 @@ def test_an_endpoint_that_is_deleted_meanwhile_fails_it() -> None:
 def test_a_deployment_that_failed_for_want_of_quota_is_tried_again_later(attempt: int, minutes: int) -> None:
     found = step(deploying(attempt=attempt), ALONE, operation=failed(retryable=True))
     assert isinstance(found, Retry)
-    assert found.not_before == NOW + minutes * MINUTE
+    assert minutes / 2 * MINUTE <= found.not_before - NOW <= minutes * MINUTE
     waiting = rollout(Phase.DEPLOYING, attempt=attempt + 1, not_before=found.not_before)
     assert isinstance(step(waiting, ALONE), Wait)
     again = step(waiting, ALONE, now=found.not_before)
@@ -506,6 +509,30 @@ def test_a_change_of_replicas_is_waited_for_before_any_move(
 ) -> None:
     assert isinstance(step(replace(READY, operation=op), at_rest(), kind, operation=state), expected)
     assert isinstance(step(rollout(operation=op), on_trial(10), kind, operation=state), expected)
+
+
+def test_a_change_of_replicas_that_failed_for_want_of_capacity_is_asked_for_again_and_then_a_person_is_told() -> None:
+    changing = rollout(Phase.CANARY, operation=operation("set_replicas", MINUTE))
+    short = failed(retryable=True)
+    first = step(changing, on_trial(), operation=short)
+    assert isinstance(first, PutOff)
+    assert timedelta(0) < first.not_before - NOW <= BACK_OFF
+    assert "out of T4s; asked for again at " in first.sentence
+    second = step(replace(changing, resizes_failed=1), on_trial(), operation=short)
+    assert isinstance(second, PutOff)
+    assert BACK_OFF < second.not_before - NOW <= 2 * BACK_OFF
+    assert isinstance(step(replace(changing, resizes_failed=2), on_trial(), operation=short), Pause)
+    assert isinstance(step(replace(changing, hold=HOLD), on_trial(), operation=short), Forget)
+
+
+def test_want_of_request_quota_is_borne_as_long_as_a_stage_may_last() -> None:
+    long_ago = NOW - 24 * HOUR
+    queued = step(replace(QUEUED, busy=40, busy_since=long_ago), None)
+    assert isinstance(queued, Close)
+    assert queued.sentence == "Failed v2: for 1d Vertex AI had no quota to take the request"
+    ready = replace(READY, busy=40, busy_since=long_ago)
+    assert isinstance(step(ready, strengthened(1, 4)), Pause)
+    assert isinstance(step(replace(ready, busy_since=NOW - 23 * HOUR), strengthened(1, 4)), SetReplicas)
 
 
 def test_a_failed_change_is_forgotten_under_its_pause_so_that_a_person_can_resume() -> None:
