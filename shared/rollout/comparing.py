@@ -107,7 +107,7 @@ def _is_close(one: Any, other: Any, tolerance: float, relative: float) -> bool:
     if _kind(one) == _kind(other) == "number":
         # Six digits are what a number keeps on its way through JSON and single precision; less is no difference.
         return abs(one - other) <= max(tolerance, relative * abs(one), 1e-6 * abs(one)) or _are_both_nan(one, other)
-    return bool(one == other)
+    return _kind(one) == _kind(other) and bool(one == other)
 
 
 def _are_both_nan(one: float, other: float) -> bool:
@@ -136,7 +136,10 @@ def _score(value: Any) -> float:
 
 
 def _key(item: Any) -> str:
-    return f"{float(item):g}" if _kind(item) == "number" else str(item)
+    """A name to compare by. A whole number is an id and counts in full: through protobuf it comes back as a float."""
+    if _kind(item) != "number":
+        return str(item)
+    return str(int(item)) if float(item).is_integer() else f"{float(item):g}"
 
 
 def _is_ranked_alike(one: list[str], other: list[str], overlap: float) -> bool:
