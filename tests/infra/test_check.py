@@ -69,12 +69,12 @@ def test_a_permission_that_the_role_lacks(copied: Path, capsys: pytest.CaptureFi
 def test_a_permission_that_the_function_does_not_need(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
     replace(
         copied / "infra" / "functions.yaml",
-        r"^    - aiplatform\.endpoints\.undeploy\n",
-        r"\g<0>    - aiplatform.endpoints.delete\n",
+        r"^    - aiplatform\.models\.delete\n",
+        r"\g<0>    - aiplatform.endpoints.deploy\n",
     )
     status, said = checked(copied, capsys)
     assert status == 1
-    assert "retire_models is granted aiplatform.endpoints.delete" in said
+    assert "retire_models is granted aiplatform.endpoints.deploy" in said
 
 
 def test_an_import_that_the_zip_lacks(copied: Path, capsys: pytest.CaptureFixture[str]) -> None:
