@@ -34,6 +34,10 @@ LEASE = timedelta(minutes=15)
 """Longer than an upload takes: within it an upload whose answer was lost becomes visible."""
 
 
+IMPORTING = timedelta(minutes=2)
+"""Longer than an import and the function's own time: until then another delivery leaves the evaluation to the one that imports it."""
+
+
 @dataclass(frozen=True)
 class Training:
     """A run with everything that the version will carry."""
@@ -276,9 +280,7 @@ def _complete(world: World, training: Training, claim: Claim, version: ModelVers
     if not wanted.items() <= dict(version.labels).items():
         version = world.registry.set_labels(version, {**version.labels, **wanted})
     if training.metrics and not _is_evaluated(world, training, version):
-        world.registry.import_evaluation(
-            version, training.metrics, {"run": training.label}, f"run {training.run.run_id}"
-        )
+        claim = _import_evaluation(world, training, claim, version)
     index_version(world, version, training.metrics)
     uploaded = ModelUploaded(
         version.project, version.region, version.model, version.version, by="register_model", at=version.created_at
@@ -287,6 +289,25 @@ def _complete(world: World, training: Training, claim: Claim, version: ModelVers
     world.store.update_claim(replace(claim, state="done", model=version.model, version=version.version))
     log.info(f"Registered {version.model} v{version.version} from run {training.run.run_id}", version=version.version)
     return version
+
+
+def _import_evaluation(world: World, training: Training, claim: Claim, version: ModelVersion) -> Claim:
+    """One delivery at a time: Vertex AI would take the same evaluation a second time and give it a name of its own.
+
+    The claim was read before the evaluations were looked for, so whoever imported in between has changed it, and ours is refused.
+    """
+    now = world.now()
+    if claim.importing_until and claim.importing_until > now:
+        raise NotYetError(f"another delivery imports the evaluation of run {training.run.run_id}")
+    claim = world.store.update_claim(replace(claim, importing_until=now + IMPORTING))
+    try:
+        world.registry.import_evaluation(
+            version, training.metrics, {"run": training.label}, f"run {training.run.run_id}"
+        )
+    except Exception:
+        world.store.update_claim(replace(claim, importing_until=None))
+        raise
+    return claim
 
 
 def _is_evaluated(world: World, training: Training, version: ModelVersion) -> bool:

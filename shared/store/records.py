@@ -63,6 +63,8 @@ class Claim:
     operation: str = ""
     model: str = ""
     version: str = ""
+    importing_until: datetime | None = None
+    """Until then the evaluation is left to the delivery that wrote this."""
     revision: str = ""
     schema: int = SCHEMA
 

@@ -223,6 +223,24 @@ def test_two_deliveries_at_the_same_moment(plant: Plant) -> None:
     assert_one_of_everything(plant)
 
 
+def test_two_deliveries_meet_at_the_evaluation(plant: Plant) -> None:
+    until = time.monotonic() + PATIENCE
+    while not plant.versions():
+        plant.deliver(plant.second, "message-0") if not plant.emulator.counts["UploadModel"] else time.sleep(0.02)
+        assert time.monotonic() < until
+    # Time enough for both to see that there is no evaluation before either has imported one.
+    plant.emulator.faults.delay("ImportModelEvaluation", 0.25, times=2)
+    deliveries = [
+        threading.Thread(target=plant.deliver_until_done, args=(host,)) for host in (plant.first, plant.second)
+    ]
+    for delivery in deliveries:
+        delivery.start()
+    for delivery in deliveries:
+        delivery.join()
+    assert plant.emulator.counts["ImportModelEvaluation"] == 1
+    assert_one_of_everything(plant)
+
+
 def test_should_two_versions_exist_after_all_only_the_lower_starts_a_rollout(plant: Plant) -> None:
     plant.upload_by_hand()
     # The first call is taken so late that its lease has passed to another delivery: nothing can exclude that.
