@@ -1,7 +1,8 @@
 """From publishing an alert to the moment from which the local Vertex AI serves the restored split, with a warm function.
 
-Beside it the two calls of Vertex AI that no rollback can do without, by themselves. The way between is Pub/Sub's push, the Functions
-Framework, and deciding; the ledger is written after that moment. In the cloud the network and Google's services come on top.
+Beside it the two calls of Vertex AI that no rollback can do without, by themselves, and the same rollback with the high-level SDK, woken in the
+same way. The way between is Pub/Sub's push, the Functions Framework, and deciding; the ledger is written after that moment, so the store has no
+part in it. Once on the bare servers, and once with the delays of a call within a region (reads 80 ms, writes 150 ms).
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,14 @@ from local.cloud import ROUTES
 from local.pubsub.clients import publisher_at
 from local.pubsub.wiring import wire
 from shared import topics
+from vertex_emulator import control
 
 _WARM_UP = 3
+
+
+READ, WRITE = 0.080, 0.150
+"""Seconds that a call takes with delays."""
+ALERT, SDK, BARE = "alert published to split restored", "the same with the high-level SDK", "the two bare calls"
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,7 @@ class Latency:
     """One way of giving the traffic back; milliseconds."""
 
     what: str
+    delayed: bool
     samples: int
     p50: float
     p99: float
@@ -38,39 +47,62 @@ class Latency:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The bench's own settings."""
-    parser.add_argument("--samples", type=int, default=50, help="rollbacks that are measured")
+    parser.add_argument("--samples", type=int, default=50, help="rollbacks that are measured, of each kind")
 
 
 def run(options: argparse.Namespace) -> list[Latency]:
-    """Measure both ways in turns."""
-    ours: list[float] = []
-    bare: list[float] = []
+    """Measure the three ways in turns, without delays and with them."""
+    found: list[Latency] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
-        (subject,) = prepare(folder, [OWN_ROLLBACK])
-        with (
-            TrialCloud(folder / "cloud") as cloud,
-            Served(subject.name, subject.folder, cloud.environment, folder / "home") as served,
-            publisher_at(cloud.environment["PUBSUB_EMULATOR_HOST"]) as publisher,
-        ):
-            served.send(event_for(OWN_ROLLBACK, cloud, cloud.begin()))
-            _subscribe(cloud, served.url)
-            for sample in range(_WARM_UP + max(1, options.samples)):
-                pair = _by_alert(cloud, publisher), _by_bare_calls(cloud)
-                if sample >= _WARM_UP:
-                    ours.append(pair[0])
-                    bare.append(pair[1])
-    return [_latency("alert published to split restored", ours), _latency("the two bare calls", bare)]
+        ours, sdk = prepare(folder, [OWN_ROLLBACK, "sdk_rollback"])
+        with TrialCloud(folder / "cloud") as cloud, ExitStack() as stack:
+            served = {
+                subject.name: stack.enter_context(
+                    Served(subject.name, subject.folder, cloud.environment, folder / "home" / subject.name)
+                )
+                for subject in (ours, sdk)
+            }
+            publisher = stack.enter_context(publisher_at(cloud.environment["PUBSUB_EMULATOR_HOST"]))
+            for function, one in served.items():
+                one.send(event_for(OWN_ROLLBACK, cloud, cloud.begin()))
+                _subscribe(cloud, function, one.url)
+            for delayed in (False, True):
+                if delayed:
+                    _delay(cloud.environment["VERTEX_EMULATOR_HOST"])
+                taken: dict[str, list[float]] = {ALERT: [], SDK: [], BARE: []}
+                for sample in range(_WARM_UP + max(1, options.samples)):
+                    turn = {
+                        ALERT: _by_alert(cloud, publisher, ours.name),
+                        SDK: _by_alert(cloud, publisher, sdk.name),
+                        BARE: _by_bare_calls(cloud),
+                    }
+                    if sample >= _WARM_UP:
+                        for what, milliseconds in turn.items():
+                            taken[what].append(milliseconds)
+                found += [_latency(what, delayed, values) for what, values in taken.items()]
+    return found
 
 
-def _subscribe(cloud: TrialCloud, url: str) -> None:
+def _subscribe(cloud: TrialCloud, name: str, url: str) -> None:
+    """A topic of its own for each way, with the subscription that ``roll_back`` has in the cloud."""
     address, project = cloud.environment["PUBSUB_EMULATOR_HOST"], cloud.ref.project
-    wire(address, project, {OWN_ROLLBACK: ROUTES[OWN_ROLLBACK]}, lambda _: url, topics=topics.ALL)
+    route = replace(ROUTES[OWN_ROLLBACK], topic=_topic(name))
+    wire(address, project, {name: route}, lambda _: url, topics=(*topics.ALL, _topic(name)))
 
 
-def _by_alert(cloud: TrialCloud, publisher: Any) -> float:
+def _topic(name: str) -> str:
+    return topics.ALERT_FIRED if name == OWN_ROLLBACK else f"alert-for-{name.replace('_', '-')}"
+
+
+def _delay(address: str) -> None:
+    for method, seconds in (("GetEndpoint", READ), ("ListEndpoints", READ), ("UpdateEndpoint", WRITE)):
+        control.call(address, "PlanFault", {"kind": "delay", "method": method, "seconds": seconds, "times": None})
+
+
+def _by_alert(cloud: TrialCloud, publisher: Any, name: str) -> float:
     begun = cloud.begin()
-    topic = f"projects/{cloud.ref.project}/topics/{topics.ALERT_FIRED}"
+    topic = f"projects/{cloud.ref.project}/topics/{_topic(name)}"
     started = time.time()
     publisher.publish(topic=topic, messages=[{"data": begun.alert}], timeout=10)
     return (cloud.restored_at(after=started) - started) * 1000
@@ -90,16 +122,24 @@ def _by_bare_calls(cloud: TrialCloud) -> float:
     return milliseconds
 
 
-def _latency(what: str, values: list[float]) -> Latency:
-    return Latency(what, len(values), percentile(values, 50), percentile(values, 99))
+def _latency(what: str, delayed: bool, values: list[float]) -> Latency:
+    return Latency(what, delayed, len(values), percentile(values, 50), percentile(values, 99))
 
 
 def show(results: list[Latency]) -> str:
-    """Both ways, and what the first costs above the second."""
-    whole, bare = results
-    rows = [(result.what, str(result.samples), f"{result.p50:.1f} ms", f"{result.p99:.1f} ms") for result in results]
-    rows.append(("all that is between, by medians", "", f"{whole.p50 - bare.p50:.1f} ms", ""))
-    return table(("warm rollback", "samples", "p50", "p99"), rows)
+    """Each way, and what it costs above the two calls."""
+    rows = []
+    for result in results:
+        bare = next(r for r in results if r.what == BARE and r.delayed == result.delayed)
+        calls = "80 / 150 ms" if result.delayed else "bare"
+        above = "" if result is bare else f"{result.p50 - bare.p50:+.1f} ms"
+        ratio = f"{result.p50 / bare.p50:.2f}"
+        rows.append(
+            (result.what, calls, str(result.samples), f"{result.p50:.1f} ms", f"{result.p99:.1f} ms", ratio, above)
+        )
+    return table(
+        ("warm rollback", "calls take", "samples", "p50", "p99", "by two calls", "above them"), rows, frozenset({0, 1})
+    )
 
 
 def as_json(results: list[Latency]) -> Any:
