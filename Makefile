@@ -70,8 +70,8 @@ format: $(READY) ## format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix --quiet . || true
 
-bench: $(READY) ## the measurements
-	@$(BIN)/python -m bench
+bench: $(READY) ## all measurements, about half an hour (writes bench/results and docs/performance.md)
+	@$(BIN)/python -m bench --save
 
 soak: $(READY) ## 600 whole rollouts, 10,000 events, 100,000 malformed requests, long fuzzing: about an hour (writes docs/soak.md, load.json, webhook.json)
 	@$(BIN)/python -m bench.soak --seed $(SEED)

@@ -9,13 +9,21 @@ import platform
 import sys
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
 from types import ModuleType
 
-from bench import cold_start, emulator, rollback
+from bench import cold_start, emulator, intake, performance, rollback
 from bench.scale import growth
 from bench.trial import BenchError
 
-BENCHES: dict[str, ModuleType] = {"cold_start": cold_start, "rollback": rollback, "emulator": emulator, "scale": growth}
+BENCHES: dict[str, ModuleType] = {
+    "cold_start": cold_start,
+    "rollback": rollback,
+    "emulator": emulator,
+    "scale": growth,
+    "intake": intake,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,12 +38,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Without a name every bench has its own defaults.
         settings = options if options.bench else _options([name])
         began = time.monotonic()
+        if options.save:
+            print(f"bench {name}: {_first_line(BENCHES[name])}", file=sys.stderr, flush=True)
         try:
             results = BENCHES[name].run(settings)
         except BenchError as exc:
             print(f"bench {name}: {exc}", file=sys.stderr)
             return 1
         found[name] = BENCHES[name].as_json(results)
+        if options.save:
+            kept = {k: v for k, v in vars(settings).items() if k not in ("bench", "json", "list", "save")}
+            shown = BENCHES[name].show(results)
+            now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+            performance.save(name, _machine(), now, _versions(), found[name], shown, kept)
+            performance.render()
         if not options.json:
             print(f"{name}: {time.monotonic() - began:.0f} s on {_machine()}\n\n{BENCHES[name].show(results)}\n")
     if options.json:
@@ -46,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     general = argparse.ArgumentParser(add_help=False)
     general.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="print JSON")
+    general.add_argument(
+        "--save", action="store_true", default=argparse.SUPPRESS, help="keep results, and write docs/performance.md"
+    )
     parser = argparse.ArgumentParser(prog="python -m bench", description="The measurements.", parents=[general])
     parser.add_argument("--list", action="store_true", help="say which there are, and run nothing")
     parsers = parser.add_subparsers(dest="bench", metavar="NAME")
@@ -55,11 +74,18 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         )
     options = parser.parse_args(arguments)
     options.json = getattr(options, "json", False)
+    options.save = getattr(options, "save", False)
     return options
 
 
 def _first_line(bench: ModuleType) -> str:
     return (bench.__doc__ or "").splitlines()[0]
+
+
+def _versions() -> dict[str, str]:
+    """Of what the numbers depend on most."""
+    packages = ("functions-framework", "google-cloud-aiplatform", "grpcio", "protobuf", "pydantic")
+    return {package: version(package) for package in packages}
 
 
 def _machine() -> str:

@@ -28,8 +28,6 @@ from shared.actions.assess import MOST
 
 LAG = 4
 """Minutes of the policy's lag: up to then a tick reads."""
-PAUSE = 60
-"""Minutes without ticks, for the recovery."""
 
 
 @dataclass(frozen=True)
@@ -71,9 +69,11 @@ class Peers:
 
 @dataclass(frozen=True)
 class Recovery:
-    """After an hour in which no tick came."""
+    """After a time in which no tick came."""
 
     rollouts: int
+    minutes: int
+    """Without ticks."""
     ticks: int
     """Until all is judged."""
     seconds: float
@@ -98,6 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stores", type=lambda text: tuple(text.split(",")), default=("sqlite", "firestore"))
     parser.add_argument("--ticks", type=int, default=3, help="that are measured; their median counts")
     parser.add_argument("--rps", type=float, default=10.0, help="requests per second of each endpoint")
+    parser.add_argument("--pause", type=int, default=60, help="minutes without ticks, for the recovery")
     parser.add_argument("--most-on-emulator", type=int, default=1000, help="rollouts on Google's Firestore emulator")
 
 
@@ -127,8 +128,8 @@ def run(options: argparse.Namespace) -> Results:
             _progress(f"one query per rollout and metric, {number} rollouts")
             peers.append(_peers(prototype, number, options.rps, folder))
         some = min(300, max(options.rollouts))
-        _progress(f"an hour without ticks, {some} rollouts")
-        recovery = _recover(prototype, some, options.rps, folder)
+        _progress(f"{options.pause} minutes without ticks, {some} rollouts")
+        recovery = _recover(prototype, some, options.rps, options.pause, folder)
     return Results(options.rps, tuple(growth), tuple(peers), recovery, tuple(skipped))
 
 
@@ -204,7 +205,7 @@ def _peers(prototype: Prototype, number: int, rps: float, folder: Path) -> Peers
             return Peers(number, asked.said["calls"], asked.said["refused"], asked.said["seconds"])
 
 
-def _recover(prototype: Prototype, number: int, rps: float, folder: Path) -> Recovery:
+def _recover(prototype: Prototype, number: int, rps: float, pause: int, folder: Path) -> Recovery:
     with tempfile.TemporaryDirectory(dir=folder) as own, ExitStack() as stack:
         place = stack.enter_context(store("sqlite", Path(own)))
         fill(place, prototype, number)
@@ -212,17 +213,17 @@ def _recover(prototype: Prototype, number: int, rps: float, folder: Path) -> Rec
         environment = environment_of(google, place, Path(own) / "functions.log")
         ticker = stack.enter_context(Asked("bench.scale.ticker", str(STORE), environment=environment))
         begin = prototype.now.timestamp() // 60 * 60
-        now = begin + 60 * PAUSE
-        google.ask(now=now, minutes=[begin + 60 * minute for minute in range(-LAG, PAUSE - LAG + 1)])
+        now = begin + 60 * pause
+        google.ask(now=now, minutes=[begin + 60 * minute for minute in range(-LAG, pause - LAG + 1)])
         seconds, answers = [], []
         while True:
             spent = Counter(google.ask()["calls"])
             answers.append(ticker.ask(now=now))
             read = (Counter(google.ask()["calls"]) - spent)["ListTimeSeries"]
             seconds.append(answers[-1]["seconds"])
-            if not read or len(answers) > PAUSE:
+            if not read or len(answers) > pause:
                 break
-        return Recovery(number, len(answers) - 1, max(seconds), max(a["most_mib"] for a in answers))
+        return Recovery(number, pause, len(answers) - 1, max(seconds), max(a["most_mib"] for a in answers))
 
 
 def _progress(what: str) -> None:
@@ -258,9 +259,8 @@ def show(results: Results) -> str:
         table(("one query per rollout and metric", "calls", "refused by quota", "seconds without delays"), peers),
     ]
     if r := results.recovery:
-        parts.append(
-            f"after an hour without ticks, {r.rollouts} rollouts: all judged after {r.ticks} tick(s), the longest {r.seconds:.1f} s, {r.mib:.0f} MiB"
-        )
+        when = f"after {r.minutes} minutes without ticks, {r.rollouts} rollouts"
+        parts.append(f"{when}: all judged after {r.ticks} tick(s), the longest {r.seconds:.1f} s, {r.mib:.0f} MiB")
     return "\n\n".join([*parts, *results.skipped])
 
 

@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from bench import performance
 from bench.__main__ import BENCHES, main
 from bench.numbers import percentile, table
+from bench.performance import Bar
 
 
 @pytest.mark.slow
@@ -24,8 +26,42 @@ def test_cold_starts_are_measured_beside_the_same_rollback_in_other_ways(capsys:
 def test_warm_rollbacks_are_measured_beside_the_two_bare_calls(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["rollback", "--samples", "2"]) == 0
     said = capsys.readouterr().out
-    for row in ("alert published to split restored", "the two bare calls", "all that is between"):
-        assert row in said
+    for row in ("alert published to split restored", "the same with the high-level SDK", "the two bare calls"):
+        assert said.count(row) == 2, "once bare, once with delays"
+
+
+@pytest.mark.slow
+def test_a_tick_is_measured_beside_one_query_per_rollout_and_metric(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json", "scale", "--rollouts", "2", "--stores", "sqlite", "--ticks", "1", "--pause", "5"]) == 0
+    found = json.loads(capsys.readouterr().out)["scale"]
+    (growth,), (peers,) = found["growth"], found["peers"]
+    assert (growth["vertex"], growth["monitoring"], growth["pages"], growth["writes"]) == (1, 3, 1, 1)
+    assert peers["calls"] == 2 * (1 + 2 * 3)
+    assert found["recovery"]["ticks"] == 1
+
+
+@pytest.mark.slow
+def test_events_are_taken_in_by_one_instance_and_by_two(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--json", "intake", "--seconds", "0.3", "--callers", "2"]) == 0
+    found = json.loads(capsys.readouterr().out)["intake"]
+    assert [(one["what"], one["processes"]) for one in found] == [
+        ("idle", 1),
+        ("roll_back", 1),
+        ("roll_back", 2),
+        ("GetEndpoint by itself", 1),
+    ]
+    assert all(one["per_second"] > 0 for one in found)
+
+
+def test_the_page_says_what_is_kept() -> None:
+    kept = {path.stem: json.loads(path.read_text()) for path in sorted(performance.RESULTS.glob("*.json"))}
+    assert performance.PAGE.read_text() == performance.page(kept), "python -m bench --save writes it"
+    assert set(kept) == set(BENCHES)
+
+
+def test_a_bar_that_is_missed_is_shown_as_missed() -> None:
+    assert Bar("a ratio", 0.5, 0.4).row() == "| a ratio | 0.5 | <= 0.4 | **missed** |"
+    assert Bar("a rate", 0.71, 0.7, at_least=True).row() == "| a rate | 0.71 | >= 0.7 | holds |"
 
 
 def test_every_bench_is_listed_with_what_it_measures(capsys: pytest.CaptureFixture[str]) -> None:
