@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal
 
 from shared.errors import ConflictError, PermanentError
 from shared.policy.schema import Policy
@@ -18,8 +19,6 @@ from shared.rollout.observed import TargetRef
 from shared.rollout.record import SCHEMA, LedgerEntry, Rollout
 from shared.rollout.windows import ALL_MODELS, Stopped
 from shared.store.documents import Create, Delete, Documents, ExistsError, Replace, Write
-from shared.store.evidence_pages import EvidencePages
-from shared.store.mirrored import Mirrored
 from shared.store.records import (
     Claim,
     Notice,
@@ -41,14 +40,30 @@ from shared.store.records import (
     version_body,
 )
 
+if TYPE_CHECKING:
+    from shared.store.evidence_pages import EvidencePages
+    from shared.store.mirrored import Mirrored
+
 
 class Store:
     """All records over one document store."""
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
-        self.evidence = EvidencePages(documents)
-        self.mirrored = Mirrored(documents)
+
+    @cached_property
+    def evidence(self) -> EvidencePages:
+        """What ticks have gathered; its statistics are imported by whoever asks, and a rollback does not."""
+        from shared.store.evidence_pages import EvidencePages
+
+        return EvidencePages(self._documents)
+
+    @cached_property
+    def mirrored(self) -> Mirrored:
+        """What candidates in the shadow answered; only those who ask for it import how answers are compared."""
+        from shared.store.mirrored import Mirrored
+
+        return Mirrored(self._documents)
 
     # -- rollouts and their ledger ---------------------------------------------------------------
 
