@@ -56,7 +56,7 @@ def test_events_are_taken_in_by_one_instance_and_by_two(capsys: pytest.CaptureFi
 def test_the_page_says_what_is_kept() -> None:
     kept = {path.stem: json.loads(path.read_text()) for path in sorted(performance.RESULTS.glob("*.json"))}
     assert performance.PAGE.read_text() == performance.page(kept), "python -m bench --save writes it"
-    assert set(kept) == set(BENCHES)
+    assert set(kept) <= set(BENCHES)
 
 
 def test_a_bar_that_is_missed_is_shown_as_missed() -> None:
