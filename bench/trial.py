@@ -150,7 +150,8 @@ class TrialCloud:
         """When the stable got all the traffic back, on the server's clock (epoch seconds); the first time since ``after``."""
         until = time.time() + seconds
         while time.time() < until:
-            for line in self._splits.read_text().splitlines()[-2:]:
+            whole, _, _half_written = self._splits.read_text().rpartition("\n")
+            for line in whole.splitlines()[-2:]:
                 snapshot = json.loads(line)
                 at = datetime.fromisoformat(snapshot["time"]).timestamp()
                 if at >= after and snapshot["traffic_split"] == {STABLE: 100}:
