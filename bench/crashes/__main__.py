@@ -9,62 +9,16 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import random
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bench.crashes.cases import Outcome, Player
-from bench.crashes.flows import FLOWS, Flow, flow
-from bench.crashes.plant import Plant
-from bench.crashes.report import Played, as_json, keep, show
-
-
-@contextmanager
-def player() -> Iterator[Player]:
-    """A player on a cloud of its own, in a folder of its own."""
-    with tempfile.TemporaryDirectory(prefix="crashes-") as folder, Plant.running(Path(folder)) as plant:
-        yield Player(plant)
-
-
-def play_flow(played: Player, one: Flow, share: float, pairs: float, seed: int, out: float = 30.0) -> Played:
-    """All singles of a flow, or a seeded share of them, and the same of the pairs; a line now and then on standard error."""
-    began, told = time.monotonic(), time.monotonic()
-    draw = random.Random(f"{seed}/{one.name}")
-    points = played.undisturbed(one).points()
-    chosen = [p for p in points if draw.random() < share]
-    found = Played(one.name, len(points))
-
-    def note(outcome: Outcome, *, is_pair: bool) -> None:
-        nonlocal told
-        found.add(outcome, is_pair=is_pair)
-        if time.monotonic() - told > out:
-            told = time.monotonic()
-            print(f"crashes: {found.progress} ({told - began:.0f} s)", file=sys.__stderr__, flush=True)
-
-    firsts = []
-    for point in chosen:
-        outcome = played.play(one, point)
-        note(outcome, is_pair=False)
-        if point.fault.kills:
-            firsts.append(outcome)
-    for pair in played.pairs(one, firsts, lambda: draw.random() < pairs):
-        if isinstance(pair, int):
-            found.same_state += pair
-        else:
-            note(pair, is_pair=True)
-    found.seconds = time.monotonic() - began
-    return found
-
-
-def _work(name: str, share: float, pairs: float, seed: int) -> Played:
-    with player() as played:
-        return play_flow(played, flow(name), share, pairs, seed)
+from bench.crashes.flows import FLOWS
+from bench.crashes.report import as_json, keep, show
+from bench.crashes.work import work
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -73,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = options.flow or [one.name for one in FLOWS]
     began, found = time.monotonic(), []
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("spawn")) as pool:
-        running = [pool.submit(_work, name, options.share, options.pairs, options.seed) for name in names]
+        running = [pool.submit(work, name, options.share, options.pairs, options.seed) for name in names]
         for done in as_completed(running):
             found.append(done.result())
             print(f"crashes: {found[-1].progress}, done ({len(found)} of {len(names)} flows)", file=sys.stderr)

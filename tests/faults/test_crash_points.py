@@ -5,7 +5,10 @@ All of them, and all pairs, are played by ``python -m bench.crashes``; the calls
 
 from __future__ import annotations
 
+import json
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -63,3 +66,14 @@ def test_the_calls_are_found_by_playing_and_every_fault_is_met_somewhere(player:
     } <= called
     first = next(p for p in found if p.call.what == "DeployModel" and p.fault is Fault.KILL_BEFORE)
     assert first.call == Call("advance_rollout", "DeployModel", 1, first.call.written)
+
+
+def test_the_command_plays_a_share_of_a_flow_in_a_process_of_its_own() -> None:
+    wanted = ["--flow", "register", "--share", "0.02", "--pairs", "0", "--workers", "1", "--json", "--out", ""]
+    ran = subprocess.run(
+        [sys.executable, "-m", "bench.crashes", *wanted], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    played = json.loads(ran.stdout)["register"]
+    assert played["singles"] > 0
+    assert played["wrong"] == []
