@@ -10,9 +10,9 @@ import typer
 from rollouts_cli.console import AsJson, reported, say, say_json, width
 from rollouts_cli.layout import Column, Row, Table
 from rollouts_cli.lookup import Policies, models, opened_store, refuse_unknown_model
-from rollouts_cli.standing import age, rollout_json, standing
 from shared import clock
 from shared.rollout.record import Rollout
+from shared.view.standing import age, rollout_json, standing
 
 if TYPE_CHECKING:
     from shared.store.store import Store

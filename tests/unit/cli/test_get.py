@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from rollouts_cli.next_step import next_step
 from shared.policy.schema import Policy
 from shared.rollout.decide import Decision, Kind
 from shared.rollout.record import Hold, Operation, Phase, Rollout, Shift, Stop
+from shared.view.next_step import next_step
 from shared.wiring import store_from_env
 from tests.unit.cli.conftest import Rollouts
 from tests.unit.cli.recorded import CANDIDATE, NOW, PAUSED, RULES, STABLE, V2, V4, V5, a_rollout, ago, policy

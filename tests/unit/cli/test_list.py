@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rollouts_cli.standing import age, standing
 from shared.rollout.record import Phase, Shift, Stop
+from shared.view.standing import age, standing
 from shared.wiring import store_from_env
 from tests.unit.cli.conftest import Rollouts
 from tests.unit.cli.recorded import CANDIDATE, NOW, PAUSED, STABLE, V2, V3, V4, V5, a_rollout, ago

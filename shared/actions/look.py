@@ -1,0 +1,29 @@
+"""Reading what is shown of one rollout: the store alone, a handful of documents."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from shared.rollout.record import Phase, Rollout
+from shared.view.ledger import version_names
+from shared.view.looked import JUDGED, Looked, looked
+
+if TYPE_CHECKING:
+    from shared.store.store import Store
+
+
+def look(store: Store, rollout: Rollout, now: datetime) -> Looked:
+    """The rollout with its policy, ledger and the evidence of this moment."""
+    stored = store.policy(rollout.model, rollout.policy_version)
+    evidence = store.evidence.of(rollout.id) if stored and rollout.phase in JUDGED else None
+    busy = store.busy(rollout.target) if rollout.phase is Phase.QUEUED else ""
+    return looked(
+        rollout,
+        stored.policy if stored else None,
+        evidence,
+        store.ledger(rollout=rollout.id),
+        version_names(store.rollouts_of_model(rollout.model)),
+        busy,
+        now,
+    )
