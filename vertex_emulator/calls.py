@@ -83,39 +83,45 @@ class Calls:
         is_locked = name not in methods.UNLOCKED
         is_audited = methods.is_audited(name)
         is_prediction = name in methods.PREDICTIONS
+        subject_of = _subject_of(methods.request_type(name))
+        faults, note, is_metered = self._faults, self._permissions.note, self._quotas.is_metered(name)
 
         def call(request: Message, routing: str) -> Answered:
             self.counts[name] += 1
             if not is_prediction:
                 self.log.append((name, routing))
-            subject = _subject(request)
-            self._permissions.note(full, subject)
-            if (slowness := self._faults.slowness(name, subject)) > 0:
-                time.sleep(slowness)
-            if (refusal := self._faults.refusal(name, subject)) is not None:
-                raise refusal
-            self._quotas.check(name, _location(subject))
+            subject = subject_of(request)
+            note(full, subject)
+            if faults.are_planned:
+                if (slowness := faults.slowness(name, subject)) > 0:
+                    time.sleep(slowness)
+                if (refusal := faults.refusal(name, subject)) is not None:
+                    raise refusal
+            if is_metered:
+                self._quotas.check(name, _location(subject))
             if is_locked:
                 with self._state.lock:
                     self._state.settle()
-                    answered = _answered(self._change(name, handler, request) if is_audited else handler(request))
+                    answered = _answered(
+                        self._change(name, handler, request, subject) if is_audited else handler(request)
+                    )
             else:
                 answered = _answered(handler(request))
-            if (lost := self._faults.lost(name, subject)) is not None:
+            if faults.are_planned and (lost := faults.lost(name, subject)) is not None:
                 raise lost
             return answered
 
         return call
 
-    def _change(self, method: str, handler: Handler, request: Any) -> Any:
+    def _change(self, method: str, handler: Handler, request: Any, subject: str) -> Any:
         """Carry out a method that changes something, and write its audit entry unless its operation does."""
         try:
             answer = handler(request)
         except ApiError as error:
-            self._logs.audit(method, _subject(request), request, error=error)
+            self._logs.audit(method, subject, request, error=error)
             raise
         if not isinstance(answer, operations_pb2.Operation):
-            self._logs.audit(method, getattr(answer, "name", "") or _subject(request), request, response=answer)
+            self._logs.audit(method, getattr(answer, "name", "") or subject, request, response=answer)
         return answer
 
 
@@ -128,14 +134,20 @@ def _answered(answer: Any) -> Answered:
     return Answered(type(answer), [answer.SerializeToString()], headers)
 
 
-def _subject(request: Any) -> str:
-    """Return the resource that a request is about."""
-    for name in ("parent", "name", "endpoint", "model"):
-        value = getattr(request, name, "")
-        subject = value if isinstance(value, str) else getattr(value, "name", "")
-        if subject:
-            return subject
-    return ""
+def _subject_of(kind: Any) -> Callable[[Any], str]:
+    """Return what reads, off a request of a class, the resource that it is about."""
+    fields = kind.DESCRIPTOR.fields_by_name
+    known = [name for name in ("parent", "name", "endpoint", "model") if name in fields]
+
+    def subject(request: Any) -> str:
+        for name in known:
+            value = getattr(request, name)
+            found = value if isinstance(value, str) else getattr(value, "name", "")
+            if found:
+                return str(found)
+        return ""
+
+    return subject
 
 
 def _location(subject: str) -> str:

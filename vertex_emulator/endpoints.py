@@ -27,6 +27,8 @@ _UPDATABLE = frozenset(
     {"display_name", "description", "labels", "traffic_split", "predict_request_response_logging_config"}
 )
 _LONG_RUNNING = ("client_connection_config", "predict_request_response_logging_config")
+_UNROUTED = frozenset({"description", "labels"})
+"""Fields that neither a prediction nor the history of traffic has to do with."""
 _ORDER = ("display_name", "create_time", "update_time")
 _OUTPUT_ONLY = ("deployed_models", "etag", "create_time", "update_time", "dedicated_endpoint_dns")
 
@@ -90,7 +92,7 @@ class Endpoints:
         found = [
             endpoint
             for name, endpoint in self._state.endpoints.items()
-            if name.startswith(f"{parent}/endpoints/") and matches(_fields(endpoint))
+            if name.startswith(f"{parent}/endpoints/") and (not request.filter or matches(_fields(endpoint)))
         ]
         found = order(found, request.order_by, _fields, _ORDER)
         shown, token = page(found, request.page_size, request.page_token)
@@ -113,7 +115,10 @@ class Endpoints:
             self.check_new_split(endpoint, request.endpoint.traffic_split)
         for path in paths:
             replace_field(endpoint, request.endpoint, path)
-        self.changed(endpoint, self._state.clock())
+        now = self._state.clock()
+        self._renew(endpoint, now)
+        if not paths <= _UNROUTED:
+            self.follow(endpoint, now)
         return self._view(endpoint)
 
     def UpdateEndpointLongRunning(self, request: Any) -> Any:
@@ -186,9 +191,12 @@ class Endpoints:
 
     def changed(self, endpoint: Message, now: datetime) -> None:
         """Complete a change: new etag, new route, one more entry of the history if traffic or models changed."""
+        self._renew(endpoint, now)
+        self.follow(endpoint, now)
+
+    def _renew(self, endpoint: Message, now: datetime) -> None:
         endpoint.etag = self._state.new_etag()
         endpoint.update_time.CopyFrom(timestamp(now))
-        self.follow(endpoint, now)
 
     def follow(self, endpoint: Message, now: datetime) -> None:
         """Let predictions and logs go by an endpoint as it is now, and note it in the history."""

@@ -88,6 +88,11 @@ class Faults:
         self._plans: dict[Kind, list[_Planned]] = defaultdict(list)
         self._ids = itertools.count(1)
 
+    @property
+    def are_planned(self) -> bool:
+        """Whether any may happen: what a call asks before it asks for each kind."""
+        return bool(self._plans)
+
     def plan(self, fault: Fault) -> str:
         """Plan a fault; returns the id by which it can be cleared."""
         with self._lock:

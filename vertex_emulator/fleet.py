@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from vertex_emulator import replicas
 from vertex_emulator.clock import rate
 from vertex_emulator.load import LoadMeter
-from vertex_emulator.metrics import Labels, MetricSink, Resource
+from vertex_emulator.metrics import Member, MetricSink, Resource, SeriesGroup
 from vertex_emulator.names import last_segment, location_of
 from vertex_emulator.serving.contract import InProcess
 
@@ -46,7 +46,7 @@ class Deployment:
     """Whether it was deployed with an explanation specification, its own or its model's."""
     utilisations: list[float] = field(default_factory=list)
     """What the autoscaler saw since the gauges were last reported."""
-    _series: dict[tuple[str, str, bool], tuple[tuple[str, Labels, bool], ...]] = field(default_factory=dict)
+    _series: dict[tuple[str, str, bool], SeriesGroup] = field(default_factory=dict)
 
     @cached_property
     def in_process(self) -> InProcess | None:
@@ -59,33 +59,31 @@ class Deployment:
         return endpoint_resource(self.endpoint)
 
     @property
-    def labels(self) -> Labels:
+    def labels(self) -> dict[str, str]:
         """The metric labels that all counts and latencies have."""
-        return Labels(
-            {
-                "deployed_model_id": self.id,
-                "model_display_name": self.model_display_name,
-                "endpoint_display_name": self.endpoint_display_name,
-                "spot": str(self.machines.spot).lower(),
-            }
-        )
+        return {
+            "deployed_model_id": self.id,
+            "model_display_name": self.model_display_name,
+            "endpoint_display_name": self.endpoint_display_name,
+            "spot": str(self.machines.spot).lower(),
+        }
 
-    def series(self, code: str, *, is_ok: bool) -> tuple[tuple[str, Labels, bool], ...]:
-        """The series of one prediction, made once: metric, labels, and whether it is a count.
+    def series(self, code: str, *, is_ok: bool) -> SeriesGroup:
+        """The series of one prediction, made once.
 
         Predictions, responses with a code, the total, the model's and the remaining latency, and errors where it is one.
         """
         key = (self.endpoint_display_name, code, is_ok)
         if (known := self._series.get(key)) is None:
             labels = self.labels
-            latencies = (Labels({**labels, "latency_type": kind}) for kind in ("total", "model", "overhead"))
-            made = [
-                (f"{PREFIX}prediction_count", labels, True),
-                (f"{PREFIX}response_count", Labels({**labels, "response_code": code}), True),
-                *((f"{PREFIX}prediction_latencies", entry, False) for entry in latencies),
-                (f"{PREFIX}error_count", labels, True),
-            ]
-            known = self._series[key] = tuple(made[:-1] if is_ok else made)
+            latencies = ({**labels, "latency_type": kind} for kind in ("total", "model", "overhead"))
+            made = (
+                Member(f"{PREFIX}prediction_count", labels, is_count=True),
+                Member(f"{PREFIX}response_count", {**labels, "response_code": code}, is_count=True),
+                *(Member(f"{PREFIX}prediction_latencies", entry, is_count=False) for entry in latencies),
+                Member(f"{PREFIX}error_count", labels, is_count=True),
+            )
+            known = self._series[key] = SeriesGroup(self.resource, made[:-1] if is_ok else made)
         return known
 
     def utilisation_at(self, requests_per_second: float, now: datetime) -> float:

@@ -6,35 +6,9 @@ answers queries. Neither knows the other, so either can be used alone.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
-
-
-class Labels(Mapping[str, str]):
-    """Labels that never change, for those who report the same series again and again: their hash is computed once."""
-
-    __slots__ = ("_hash", "_values")
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = dict(values)
-        self._hash = hash(tuple(sorted(self._values.items())))
-
-    def __getitem__(self, key: str) -> str:
-        """The value of a label."""
-        return self._values[key]
-
-    def __iter__(self) -> Iterator[str]:
-        """The keys."""
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        """How many there are."""
-        return len(self._values)
-
-    def __hash__(self) -> int:
-        """The same for all with the same labels."""
-        return self._hash
 
 
 @dataclass(frozen=True)
@@ -61,23 +35,29 @@ class MetricSink(Protocol):
         """Set a GAUGE metric's present value."""
 
 
-class Observation(NamedTuple):
-    """One measurement of a DELTA metric."""
+class Member(NamedTuple):
+    """One DELTA series of a group."""
 
     metric: str
     labels: Mapping[str, str]
-    resource: Resource
-    value: float
     is_count: bool
-    """Whether it is added to an INT64, rather than observed in a DISTRIBUTION."""
+    """Whether values are added to an INT64, rather than observed in a DISTRIBUTION."""
+
+
+@dataclass(frozen=True, eq=False)
+class SeriesGroup:
+    """Series of one resource that are measured together, again and again: made once, and known by identity."""
+
+    resource: Resource
+    members: tuple[Member, ...]
 
 
 @runtime_checkable
 class BulkSink(Protocol):
     """A sink that takes several measurements of one moment at less cost than one by one."""
 
-    def record(self, observations: Sequence[Observation]) -> None:
-        """Take them all."""
+    def record(self, group: SeriesGroup, values: Sequence[float]) -> None:
+        """Take one value for each series of a group; values beyond them are left out."""
 
 
 class NullSink:

@@ -15,7 +15,7 @@ from google.api import httpbody_pb2
 
 from vertex_emulator.errors import DEPLOYED_MODEL_HEADER, ApiError, missing, precondition
 from vertex_emulator.messages import raw
-from vertex_emulator.metrics import BulkSink, MetricSink, Observation
+from vertex_emulator.metrics import BulkSink, MetricSink, SeriesGroup
 from vertex_emulator.names import last_segment
 from vertex_emulator.serving.attribution import attribute
 from vertex_emulator.serving.contract import TIMEOUT, Answer, raise_for
@@ -152,27 +152,19 @@ class Prediction:
     ) -> None:
         code = f"{answer.status // 100}xx" if answer.status != TIMEOUT else "5xx"
         values = (instances, 1, total_ms, model_ms, total_ms - model_ms, 1)
-        resource = deployment.resource
-        self._record(
-            [
-                Observation(metric, labels, resource, value, is_count)
-                for (metric, labels, is_count), value in zip(
-                    deployment.series(code, is_ok=answer.is_ok), values, strict=False
-                )
-            ]
-        )
+        self._record(deployment.series(code, is_ok=answer.is_ok), values)
 
 
-def _recorder(sink: MetricSink) -> Callable[[Sequence[Observation]], None]:
+def _recorder(sink: MetricSink) -> Callable[[SeriesGroup, Sequence[float]], None]:
     """Return how measurements reach a sink: all at once where it can take them so."""
     if isinstance(sink, BulkSink):
         return sink.record
 
-    def one_by_one(measured: Sequence[Observation]) -> None:
-        for metric, labels, resource, value, is_count in measured:
+    def one_by_one(group: SeriesGroup, values: Sequence[float]) -> None:
+        for (metric, labels, is_count), value in zip(group.members, values, strict=False):
             if is_count:
-                sink.add(metric, labels, resource, int(value))
+                sink.add(metric, labels, group.resource, int(value))
             else:
-                sink.observe(metric, labels, resource, value)
+                sink.observe(metric, labels, group.resource, value)
 
     return one_by_one

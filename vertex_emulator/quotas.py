@@ -44,14 +44,13 @@ class QuotaMeter:
         self._lock = threading.Lock()
         self._seen: dict[tuple[str, str], deque[datetime]] = {}
 
+    def is_metered(self, method: str) -> bool:
+        """Whether there is a quota for a method."""
+        return self._limits[_kind(method)] is not None
+
     def check(self, method: str, location: str) -> None:
         """Count one request, or refuse it with RESOURCE_EXHAUSTED."""
-        if method in _PREDICTIONS:
-            kind = "online prediction requests"
-        elif method in _OPERATIONS:
-            kind = "long-running operation submissions"
-        else:
-            kind = "resource management requests"
+        kind = _kind(method)
         limit = self._limits[kind]
         if limit is None:
             return
@@ -66,3 +65,9 @@ class QuotaMeter:
                     f"Quota exceeded for {kind} per minute per region ({limit}) in {location}.",
                 )
             seen.append(now)
+
+
+def _kind(method: str) -> str:
+    if method in _PREDICTIONS:
+        return "online prediction requests"
+    return "long-running operation submissions" if method in _OPERATIONS else "resource management requests"

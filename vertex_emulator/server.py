@@ -134,9 +134,12 @@ class Emulator:
         self._workers = ThreadPoolExecutor(self.config.workers, thread_name_prefix="vertex")
         server = grpc.server(
             self._workers,
-            handlers=[*self.handlers(), self.administration.handler(), *self._extra],
+            handlers=[self.administration.handler(), *self._extra],
             options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", LARGEST_MESSAGE)],
         )
+        for service, table in self._tables().items():
+            # gRPC finds a registered method by itself; through generic handlers it would ask one after the other.
+            server.add_registered_method_handlers(service, table)  # type: ignore[attr-defined]  # its stubs are older
         bound = server.add_insecure_port(f"127.0.0.1:{port}")
         self.address = self._state.address = f"127.0.0.1:{bound}"
         if certificate is not None:
@@ -229,6 +232,10 @@ class Emulator:
 
     def handlers(self) -> list[grpc.GenericRpcHandler[Any, Any]]:
         """Return the services' handlers, to be mounted on a server of someone else."""
+        return [grpc.method_handlers_generic_handler(service, table) for service, table in self._tables().items()]
+
+    def _tables(self) -> dict[str, dict[str, Any]]:
+        """Return gRPC's handler of every method, by service."""
         served, beta = self.methods(), self._beta
         services = methods.all_services()
         tables: dict[str, dict[str, Any]] = {
@@ -243,7 +250,7 @@ class Emulator:
             tables[full.replace(V1, BETA)] = {
                 name: _rpc_handler(served[f"{full}/{name}"], beta.started) for name in services[full]
             }
-        return [grpc.method_handlers_generic_handler(service, table) for service, table in tables.items()]
+        return tables
 
     def _collect(self) -> dict[str, Handler]:
         endpoints = Endpoints(self._state, self._operations, self._fleet, self.history, self._request_log)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from vertex_emulator.clock import Clock
-from vertex_emulator.metrics import Labels, Observation, Resource
+from vertex_emulator.metrics import Resource, SeriesGroup
 from vertex_emulator.monitoring.distribution import LATENCY_BUCKETS, Buckets, Distribution
 
 PERIOD = 60.0
@@ -27,7 +27,6 @@ RETENTION = 26 * 3600.0
 
 _BATCH = 512
 """Recorded measurements that wait to be entered: in one go it costs a third, and is no part of a prediction's time."""
-_REMEMBERED = 100_000
 """Identities of series at most; further ones are made anew each time."""
 
 Value = int | float | bool | str | Distribution
@@ -152,8 +151,10 @@ class SeriesStore:
         self._lock = threading.Lock()
         self._metrics: dict[str, dict[SeriesId, Series]] = {}
         self._delays: dict[str, float] = {}
-        self._pending: deque[tuple[float, Sequence[Observation]]] = deque()
-        self._ids: dict[tuple[str, Labels], tuple[Resource, SeriesId]] = {}
+        self._pending: deque[tuple[float, SeriesGroup, Sequence[float]]] = deque()
+        self._open: dict[SeriesGroup, list[Point]] = {}
+        """The points of the minute under way of each group that was measured in it."""
+        self._open_end = 0.0
 
     def now(self) -> float:
         """The present in epoch seconds."""
@@ -171,9 +172,9 @@ class SeriesStore:
         """Add one observation to a DELTA DISTRIBUTION metric."""
         self.observe_all(metric, labels, resource, (value,))
 
-    def record(self, observations: Sequence[Observation]) -> None:
+    def record(self, group: SeriesGroup, values: Sequence[float]) -> None:
         """Take several measurements of this moment; they are entered together with others, at the latest when one reads."""
-        self._pending.append((self.now(), observations))
+        self._pending.append((self.now(), group, values))
         if len(self._pending) >= _BATCH:
             with self._lock:
                 self._enter()
@@ -181,13 +182,27 @@ class SeriesStore:
     def _enter(self) -> None:
         """Enter what was recorded; called with the lock held, before anything is read or changed."""
         while self._pending:
-            now, observations = self._pending.popleft()
-            for metric, labels, resource, value, is_count in observations:
-                id_ = self._id(metric, labels, resource)
-                if is_count:
-                    self._collecting(id_, Kind.DELTA, ValueType.INT64, 0, now).value += int(value)  # type: ignore[operator]
+            now, group, values = self._pending.popleft()
+            for point, value in zip(self._points(group, now), values, strict=False):
+                if isinstance(point.value, Distribution):
+                    point.value.observe(value)
                 else:
-                    self._collecting(id_, Kind.DELTA, ValueType.DISTRIBUTION, None, now).value.observe(value)  # type: ignore[union-attr]
+                    point.value += int(value)  # type: ignore[operator]
+
+    def _points(self, group: SeriesGroup, now: float) -> list[Point]:
+        """The points of a group's minute, looked up once for all that is measured in it."""
+        end = math.ceil(now / PERIOD) * PERIOD
+        if end != self._open_end:
+            self._open.clear()
+            self._open_end = end
+        points = self._open.get(group)
+        if points is None:
+            points = self._open[group] = []
+            for metric, labels, is_count in group.members:
+                id_ = SeriesId.of(metric, labels, group.resource)
+                type_, empty = (ValueType.INT64, 0) if is_count else (ValueType.DISTRIBUTION, None)
+                points.append(self._collecting(id_, Kind.DELTA, type_, empty, now))
+        return points
 
     def observe_all(self, metric: str, labels: Mapping[str, str], resource: Resource, values: Iterable[float]) -> None:
         """Add many observations at once, for whoever reports a whole minute."""
@@ -207,18 +222,6 @@ class SeriesStore:
         with self._lock:
             self._enter()
             self._collecting(id_, Kind.GAUGE, type_, typed).value = typed
-
-    def _id(self, metric: str, labels: Mapping[str, str], resource: Resource) -> SeriesId:
-        """The identity of a measurement, remembered for labels that do not change."""
-        if not isinstance(labels, Labels):
-            return SeriesId.of(metric, labels, resource)
-        known = self._ids.get((metric, labels))
-        if known is not None and known[0] is resource:
-            return known[1]
-        made = SeriesId.of(metric, labels, resource)
-        if len(self._ids) < _REMEMBERED:
-            self._ids[metric, labels] = (resource, made)
-        return made
 
     def _collecting(
         self, id_: SeriesId, kind: Kind, type_: ValueType, empty: Value | None, now: float | None = None
@@ -263,6 +266,7 @@ class SeriesStore:
         """Put a point where its end belongs; ``mode`` says what becomes of one that is there: add, revise or double."""
         with self._lock:
             self._enter()
+            self._open.clear()
             series = self._series(id_, kind, type_)
             position = bisect_right(series.points, point.end, key=_end)
             there = series.points[position - 1] if position and series.points[position - 1].end == point.end else None
@@ -304,12 +308,14 @@ class SeriesStore:
         """Drop all series of a metric."""
         with self._lock:
             self._enter()
+            self._open.clear()
             self._metrics.pop(metric, None)
 
     def clear(self) -> None:
         """Drop all series of all metrics."""
         with self._lock:
             self._pending.clear()
+            self._open.clear()
             self._metrics.clear()
 
     def read(
