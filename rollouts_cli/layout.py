@@ -90,7 +90,7 @@ class Table:
 def fold(text: str, room: int | None) -> list[str]:
     """The text in lines of at most ``room`` columns; at least one line."""
     text = printable(text)
-    return [text] if room is None else textwrap.wrap(text, max(room, 10)) or [""]
+    return [text] if room is None else textwrap.wrap(text, max(room, 10), break_on_hyphens=False) or [""]
 
 
 def cut(text: str, room: int | None) -> str:

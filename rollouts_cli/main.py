@@ -9,6 +9,7 @@ from rollouts_cli.commands.adopt import adopt
 from rollouts_cli.commands.apply import apply
 from rollouts_cli.commands.dead_letters import app as dead_letters
 from rollouts_cli.commands.doctor import doctor
+from rollouts_cli.commands.explain import explain
 from rollouts_cli.commands.freeze import freeze, freezes, unfreeze
 from rollouts_cli.commands.get import get
 from rollouts_cli.commands.history import history
@@ -19,6 +20,7 @@ from rollouts_cli.commands.models import models
 from rollouts_cli.commands.plan import plan
 from rollouts_cli.commands.prices import prices
 from rollouts_cli.commands.schema import schema
+from rollouts_cli.commands.status import status
 from rollouts_cli.commands.validate import validate
 
 app = typer.Typer(
@@ -51,8 +53,17 @@ app.command("list", epilog="Example: rollouts list --model churn --all", short_h
     list_rollouts
 )
 app.command(
-    epilog="Example: rollouts get churn-v4-0a1b2c", short_help="Show one rollout: its checks, and what comes next."
+    epilog="Example: rollouts get churn-v4-0a1b2c --watch",
+    short_help="Show one rollout: its checks, and what comes next.",
 )(get)
+app.command(
+    epilog="Example: rollouts explain churn-v4-0a1b2c",
+    short_help="Say why a rollout is where it is, and what comes next.",
+)(explain)
+app.command(
+    epilog="Example: rollouts status churn-v4-0a1b2c --until traffic --timeout 90m",
+    short_help="Wait for a rollout; the exit code says how it ended.",
+)(status)
 app.command(
     epilog="Example: rollouts history churn --last 20", short_help="Show the ledger: every decision and its reason."
 )(history)

@@ -21,6 +21,7 @@ from tests.unit.policy.files import HEAD
 CANARY_AT_80 = """\
 Rollout   churn-v4-000004
 State     ◌ canary  stage 1/3  10 %
+Stages    ✔ deploy ─ ◌ 10 % (12m of 15m) ─ · 50 % (15m) ─ · 100 % (1d)
 Version   churn v4, beside v3
 Target    local-project/us-central1/churn-serving
 Deployed  4000000004, stable 3000000003
@@ -39,6 +40,7 @@ Next      7m of 15m judged at 10 %; then stage 2 of 3: 50 % of the traffic for
 ENDED_AT_120 = """\
 Rollout   churn-v2-000002
 State     ✖ rolled back  at stage 1/3
+Stages    ✔ deploy ─ ✖ 10 % ─ · 50 % (15m) ─ · 100 % (1d)
 Version   churn v2, beside v1
 Target    local-project/us-central1/churn-serving
 Deployed  2000000002, stable 1000000001
