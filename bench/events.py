@@ -74,6 +74,10 @@ def event_for(function: str, cloud: TrialCloud, begun: Begun) -> Event:
                 }
             ).encode()
             return push(topics.PREDICTION_LOGGED, data, "a prediction, with nothing in its shadow")
+        case "record_quality":
+            report = {"schema": "quality-reported/v1", "region": REGION, "endpoint": "serving", "deployed_model": "1"}
+            metrics = {"metrics": {"relevance": {"values": [0.5]}}, "report_id": uuid.uuid4().hex}
+            return push(topics.QUALITY_REPORTED, json.dumps(report | metrics).encode(), "a report of quality")
         case "receive_alert":
             return Event(f"/?auth_token={cloud.token}", begun.incident, "an incident", answers=(202,))
         case "receive_command":

@@ -7,6 +7,7 @@ SCHEDULE = "schedule"
 ROLLOUT_DUE = "rollout-due"
 ROLLOUT_CHANGED = "rollout-changed"
 PREDICTION_LOGGED = "prediction-logged"
+QUALITY_REPORTED = "quality-reported"
 DEAD_LETTERS = "dead-letters"
 
 ALL = (
@@ -17,5 +18,6 @@ ALL = (
     ROLLOUT_DUE,
     ROLLOUT_CHANGED,
     PREDICTION_LOGGED,
+    QUALITY_REPORTED,
     DEAD_LETTERS,
 )

@@ -16,6 +16,7 @@ from shared.errors import PermanentError
 if TYPE_CHECKING:
     from shared.identity import Keys
     from shared.metrics.reader import ServedMetrics
+    from shared.metrics.writer import QualityWriter
     from shared.notify.channels import Channels
     from shared.publisher import Publisher
     from shared.request_logs import RequestLogs
@@ -72,6 +73,12 @@ class World:
         from shared.metrics.reader import ServedMetrics
 
         return ServedMetrics()
+
+    @cached_property
+    def quality_writer(self) -> QualityWriter:
+        from shared.metrics.writer import QualityWriter
+
+        return QualityWriter()
 
     @cached_property
     def request_logs(self) -> RequestLogs:

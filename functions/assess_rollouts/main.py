@@ -12,6 +12,7 @@ from shared.wiring import world
 
 PERMISSIONS = (
     "aiplatform.endpoints.list",
+    "monitoring.timeSeries.create",
     "monitoring.timeSeries.list",
     *STORE,
     PUBLISH,

@@ -16,6 +16,7 @@ from shared import log, topics
 from shared.actions.alerting import ask_rollback
 from shared.actions.compared import compared_minutes, needs_shadow_step, shadow_minutes
 from shared.actions.policies import policy_of
+from shared.actions.quality import copy_quality
 from shared.actions.record import publish_due
 from shared.actions.served import FARTHEST, Served, begin_of, floor
 from shared.batches import batches
@@ -77,6 +78,7 @@ def assess_rollouts(world: World, tick: Tick) -> TickResult | None:
     publish_due(world, due)
     if tick.shard == 0:
         _announce_again(world, now)
+        copy_quality(world, now)
     # The heartbeat: a log-based metric counts this line, and its absence is alerted on (infra/metrics.yaml).
     log.info(
         f"assessed {len(rollouts)} rollouts: {len(due)} due, {len(alerts)} to roll back",

@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared import log
+from shared.actions.quality import beside
 from shared.errors import TransientError
+from shared.policy.rollout import MEASURED
 from shared.policy.schema import Policy
 from shared.rollout.evidence import Evidence
 from shared.rollout.observed import Minute, TargetRef
@@ -46,6 +48,7 @@ class Served:
         for rollout in rollouts:
             by_project[rollout.target.project].append(rollout)
         self._windows: dict[str, _Window] = {}
+        self._reports: dict[datetime, dict[str, dict[tuple[str, str], Minute]]] = {}
         for project, own in by_project.items():
             specs = [policies[r.id].rollout for r in own]
             metrics = frozenset(check.metric for spec in specs for check in spec.checks)
@@ -87,6 +90,8 @@ class Served:
         until = window.start or window.end
         try:
             found = self._world.metrics.minutes(project, start, until, window.metrics)
+            if window.metrics - set(MEASURED):
+                found = beside(found, self._reported(project, start, until))
         except TransientError as exc:
             window.error = str(exc)
             log.warning(f"metrics of {project} cannot be read in this tick: {exc}")
@@ -94,6 +99,14 @@ class Served:
         for key, minutes in window.minutes.items():
             found.setdefault(key, []).extend(minutes)
         window.start, window.minutes = start, dict(found)
+
+    def _reported(self, project: str, start: datetime, until: datetime) -> list[Mapping[tuple[str, str], Minute]]:
+        """What was reported in ``(start, until]``; each minute is read once, for all projects."""
+        ends = [start + _MINUTE * number for number in range(1, int((until - start) / _MINUTE) + 1)]
+        for end in ends:
+            if end not in self._reports:
+                self._reports[end] = self._world.store.quality.of_minute(end)
+        return [self._reports[end][project] for end in ends if project in self._reports[end]]
 
 
 def begin_of(rollout: Rollout, evidence: Evidence | None) -> datetime:

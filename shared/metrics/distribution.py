@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from shared.rollout.histogram import trimmed
 from shared.rollout.observed import Histogram
 
 
@@ -21,7 +22,7 @@ def histogram(distribution: Any) -> Histogram | None:
     counts = [*distribution.bucket_counts, *[0] * (len(edges) + 1 - len(distribution.bucket_counts))]
     if not any(counts):
         edges, counts = [], [distribution.count]  # no buckets at all: the mean is all that is known
-    edges, counts = _trimmed(*_finite(edges, counts))
+    edges, counts = trimmed(*_finite(edges, counts))
     return Histogram(tuple(edges), tuple(counts), distribution.mean, distribution.sum_of_squared_deviation)
 
 
@@ -56,17 +57,3 @@ def _finite(edges: list[float], counts: list[int]) -> tuple[list[float], list[in
     """Without edges at infinity: what lies beyond the last finite one is beyond it."""
     finite = sum(math.isfinite(edge) for edge in edges)
     return edges[:finite], [*counts[:finite], sum(counts[finite:])]
-
-
-def _trimmed(edges: list[float], counts: list[int]) -> tuple[list[float], list[int]]:
-    """Without the empty buckets at both ends: what is kept is stored with each tick, and most layouts span six decades.
-
-    One empty open bucket stays at each end, so that the outermost values keep both their edges.
-    """
-    last = len(counts)
-    while last > 1 and counts[last - 1] == 0 and counts[last - 2] == 0:
-        last -= 1
-    first = 0
-    while first < last - 1 and counts[first] == 0 and counts[first + 1] == 0:
-        first += 1
-    return edges[first : last - 1], counts[first:last]

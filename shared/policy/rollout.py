@@ -18,6 +18,8 @@ from shared.policy.units import Duration, Factor, Share, format_duration
 MINUTE = timedelta(minutes=1)
 ERROR_RATE = "error_rate"
 """The one metric that is counted, not distributed."""
+MEASURED = (ERROR_RATE, "latency_ms")
+"""What Vertex AI measures; every other name is the user's."""
 
 
 class Stage(Strict):
@@ -29,6 +31,24 @@ class Stage(Strict):
     """How long the stage must have been judged without harm before the next one; counted from the shift."""
     approval: Approval | None = None
     """A person must agree before this stage is entered."""
+
+
+class Labels(Strict):
+    """How predictions are joined with truths that come later (``quality-reported``: ``predictions``, ``truths``)."""
+
+    ripe_after: Duration
+    """Every prediction is judged at this age, with its truth or without: truths that come soon are often not like those that come late."""
+    coverage: Share = 0.5
+    """The share of ripe predictions whose truth must be known; of less nothing is concluded."""
+    outcome: Literal["agrees", "absolute_error"] = "agrees"
+    """``agrees``: 1 where the prediction is the truth, else 0; limit it with mean_at_least. ``absolute_error``: how far the two numbers are apart."""
+
+    @model_validator(mode="after")
+    def _not_at_once(self) -> Self:
+        if self.ripe_after < MINUTE:
+            allowed = "at least 1m; what is known at once is reported as a metric"
+            refuse([Finding("nothing ripens in less than a minute", ("ripe_after",), allowed)])
+        return self
 
 
 class Check(Strict):
@@ -53,6 +73,9 @@ class Check(Strict):
     share_below: dict[float, Share] = Field(default={})
     margin: Factor | None = None
     """How much worse than the stable the candidate may be: of error_rate the ratio of the shares, of others that of the P95 or the mean."""
+    labels: Labels | None = None
+    """The metric is made of predictions and their truths. A stage that is shorter than they need does not wait for it; a later one, or the
+    watch, does."""
     floor: Share = 0.005
     """An error rate below this is never worse than the stable's: twice almost nothing is still almost nothing."""
     min_samples: int = Field(default=50, ge=1)
@@ -73,6 +96,9 @@ class Check(Strict):
                 yield Finding(
                     f"{name} cannot limit {self.metric}", (name,), f"for {self.metric}: {', '.join(of_this)}, margin"
                 )
+        if self.labels and self.metric in MEASURED:
+            message = f"{self.metric} is measured by Vertex AI and has no truths"
+            yield Finding(message, ("labels",), "a name of your own", (("metric",), ("labels",)))
         if not given and self.margin is None:
             yield Finding(
                 f"the check of {self.metric} has neither a limit nor a margin", (), f"{', '.join(of_this)}, margin"
@@ -201,6 +227,7 @@ class RolloutSpec(Strict):
         yield from self._stages_that_do_not_rise()
         yield from self._too_short_stages()
         yield from self._only_relative_checks()
+        yield from self._unripe_checks()
 
     def _stages_that_do_not_rise(self) -> Iterator[Finding]:
         judged = (("stages",),)
@@ -245,3 +272,18 @@ class RolloutSpec(Strict):
                 "at least one gating check with a limit such as at_most or p95_at_most",
                 (("checks",),),
             )
+
+    def _unripe_checks(self) -> Iterator[Finding]:
+        """The watch is the last that can hear of a truth."""
+        for number, check in enumerate(self.checks):
+            if check.labels is None:
+                continue
+            needs = check.labels.ripe_after + self.metrics.lag + self.metrics.settle + MINUTE
+            if self.standby.keep < needs:
+                yield Finding(
+                    f"truths are ripe after {format_duration(check.labels.ripe_after)}, and the watch is over by then:"
+                    " nobody would ever judge them",
+                    ("checks", number, "labels", "ripe_after"),
+                    f"less, or a rollout.standby.for of at least {format_duration(needs)}",
+                    (("checks",), ("standby",), ("metrics",)),
+                )

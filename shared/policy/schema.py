@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from shared.policy.base import Strict
 from shared.policy.findings import Finding, refuse
-from shared.policy.rollout import Check, Confidence, Metrics, Patience, RolloutSpec, Stage, Standby
+from shared.policy.rollout import Check, Confidence, Labels, Metrics, Patience, RolloutSpec, Stage, Standby
 from shared.policy.shadow import Comparison, Shadow
 from shared.policy.times import Approval, Freeze, Window
 from shared.policy.units import Duration, Share, described
@@ -34,6 +34,7 @@ __all__ = [
     "Gate",
     "GateMetric",
     "LabelText",
+    "Labels",
     "Machine",
     "Metrics",
     "ModelId",

@@ -12,8 +12,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from shared.policy.rollout import ERROR_RATE
+from shared.policy.rollout import ERROR_RATE, Labels
 from shared.policy.schema import Check
+from shared.policy.units import format_duration
 from shared.rollout.histogram import count_below, count_from, quantile
 from shared.rollout.observed import ArmMinute, Histogram
 from shared.rollout.record import CheckResult, Verdict
@@ -61,6 +62,8 @@ def _number(value: float) -> str:
 def judge_check(check: Check, candidate: ArmMinute, stable: ArmMinute | None) -> CheckResult:
     """The verdict of one check; ``stable`` is None where there is no control arm (all traffic, first version)."""
     samples = _samples(check, candidate)
+    if check.labels and (few := _uncovered(check, check.labels, candidate)):
+        return _result(check, Verdict.INCONCLUSIVE if samples else Verdict.NO_DATA, few, samples=samples)
     if not samples:
         return _result(check, Verdict.NO_DATA, f"{check.metric}: no data", samples=0)
     findings = list(_findings(check, candidate, stable))
@@ -83,6 +86,24 @@ def judge_check(check: Check, candidate: ArmMinute, stable: ArmMinute | None) ->
     if not findings:
         return _result(check, Verdict.PASS, f"{check.metric}: no stable to compare with", samples=samples)
     return _from_finding(check, Verdict.PASS, findings[0], samples)
+
+
+def _uncovered(check: Check, labels: Labels, candidate: ArmMinute) -> str:
+    """Why the truths that are known say nothing of the rest; empty where enough are known.
+
+    Who complains is heard first: a few truths are no sample of all.
+    """
+    ripe = candidate.values.get(predicted_key(check.metric), Histogram()).total
+    known = _samples(check, candidate)
+    if not ripe or known / ripe >= labels.coverage:
+        return ""
+    covered = f"{known} of {ripe} truths known after {format_duration(labels.ripe_after)}"
+    return f"{check.metric}: {covered} ({_percent(known / ripe)} < {_percent(labels.coverage)})"
+
+
+def predicted_key(metric: str) -> str:
+    """The metric under which it is counted how many predictions are ripe, with their truth or without."""
+    return f"{metric}~predicted"
 
 
 def _what_is_unknown(check: Check, candidate: ArmMinute, stable: ArmMinute | None) -> str:

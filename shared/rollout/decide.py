@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from shared.policy.schema import Patience, Policy
+from shared.policy.schema import Check, Patience, Policy
 from shared.policy.shadow import Shadow
 from shared.policy.units import format_duration
 from shared.rollout.agreement import agreement_key, comparisons_of, judge_agreement, shadow_checks
@@ -66,8 +66,20 @@ def judge(policy: Policy, rollout: Rollout, evidence: Evidence | None) -> tuple[
     if is_shadow and policy.rollout.shadow:
         return (*results, *_judge_answers(policy, policy.rollout.shadow, rollout, evidence))
     if policy.rollout.advance == "evidence" and not is_shadow and evidence is not None and not evidence.error_since:
-        return judge_proof(policy.rollout, rollout.stage, evidence.proof, tuple(results))
-    return tuple(results)
+        results = [*judge_proof(policy.rollout, rollout.stage, evidence.proof, tuple(results))]
+    if rollout.phase is not Phase.CANARY:
+        return tuple(results)
+    bake = policy.rollout.stages[rollout.stage].bake
+    checks = policy.rollout.checks
+    return tuple(_if_ripe(check, bake, result) for check, result in zip(checks, results, strict=True))
+
+
+def _if_ripe(check: Check, bake: timedelta, result: CheckResult) -> CheckResult:
+    """A stage that is over before its truths are known does not wait for them; harm that they show is harm in any stage."""
+    if check.labels is None or check.labels.ripe_after < bake or result.verdict in (Verdict.PASS, Verdict.FAIL):
+        return result
+    later = f"{result.sentence}; truths need {format_duration(check.labels.ripe_after)}, so this stage does not wait"
+    return replace(result, sentence=later, gating=False)
 
 
 def _judge_answers(
@@ -220,7 +232,13 @@ def _lost_patience(
             yield why, spec.provider_error
     for silent in (c.metric for c in gating if c.verdict is Verdict.NO_DATA):
         heard = max(since, evidence.heard_of(silent)) if evidence else since
-        if now - heard - spec.metrics.lag >= spec.no_data.after:
+        if now - heard - spec.metrics.lag - _ripening(policy, silent) >= spec.no_data.after:
             yield f"no {silent} from the candidate since {heard:%H:%M} UTC", spec.no_data
     if now - since >= spec.deadline.after:
         yield f"the stage has not ended within {format_duration(spec.deadline.after)}", spec.deadline
+
+
+def _ripening(policy: Policy, metric: str) -> timedelta:
+    """How long truths of this metric are awaited before their absence says something."""
+    ripe = [check.labels.ripe_after for check in policy.rollout.checks if check.metric == metric and check.labels]
+    return max(ripe, default=timedelta(0))

@@ -13,11 +13,18 @@ from shared.rollout.observed import Histogram
 
 
 def merge_histograms(parts: Sequence[Histogram]) -> Histogram:
-    """The distribution of all values together; edges may differ by what was trimmed of empty tails."""
+    """The distribution of all values together; edges may differ by what was trimmed of empty tails.
+
+    Where one part has no buckets, nothing but the mean is known of the whole.
+    """
     parts = [part for part in parts if part.total]
     if not parts:
         return Histogram()
-    if all(part.edges == parts[0].edges for part in parts):
+    edges: tuple[float, ...] = ()
+    counts: tuple[int, ...]
+    if not all(part.edges for part in parts):
+        counts = (sum(part.total for part in parts),)
+    elif all(part.edges == parts[0].edges for part in parts):
         edges = parts[0].edges
         counts = tuple(sum(column) for column in zip(*(part.counts for part in parts), strict=True))
     else:
@@ -74,3 +81,17 @@ def count_from(histogram: Histogram, edge: float, *, itself: bool = True) -> int
 def count_below(histogram: Histogram, edge: float) -> int:
     """How many values are below ``edge``."""
     return histogram.total - count_from(histogram, edge)
+
+
+def trimmed(edges: list[float], counts: list[int]) -> tuple[list[float], list[int]]:
+    """Without the empty buckets at both ends: what is kept is stored with each tick, and most layouts span six decades.
+
+    One empty open bucket stays at each end, so that the outermost values keep both their edges.
+    """
+    last = len(counts)
+    while last > 1 and counts[last - 1] == 0 and counts[last - 2] == 0:
+        last -= 1
+    first = 0
+    while first < last - 1 and counts[first] == 0 and counts[first + 1] == 0:
+        first += 1
+    return edges[first : last - 1], counts[first:last]

@@ -43,6 +43,7 @@ from shared.store.records import (
 if TYPE_CHECKING:
     from shared.store.evidence_pages import EvidencePages
     from shared.store.mirrored import Mirrored
+    from shared.store.quality import Quality
 
 
 class Store:
@@ -64,6 +65,13 @@ class Store:
         from shared.store.mirrored import Mirrored
 
         return Mirrored(self._documents)
+
+    @cached_property
+    def quality(self) -> Quality:
+        """What was reported of answers."""
+        from shared.store.quality import Quality
+
+        return Quality(self._documents)
 
     # -- rollouts and their ledger ---------------------------------------------------------------
 

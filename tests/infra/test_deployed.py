@@ -145,6 +145,7 @@ CLIENTS = {
     "notify": set(),
     "receive_alert": PUBSUB,
     "receive_command": PUBSUB,
+    "record_quality": set(),
     "register_model": {REGISTRY},
     "replay_requests": set(),
     "retire_models": {ENDPOINTS},

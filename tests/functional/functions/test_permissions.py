@@ -21,6 +21,7 @@ SOURCES = {
     "message": True,
 }
 OF_OTHER_STORIES = {
+    "assess_rollouts": {"monitoring.timeSeries.create"},  # a copy of what was reported: test_quality
     # An upload that is looked at while it is under way, and one that took the alias `default`: test_versions.
     "register_model": {"aiplatform.models.get", "aiplatform.models.update"},
     # A shadow that is given up: test_shadow.

@@ -47,6 +47,8 @@ def as_recorded(value: Any) -> dict[str, Any]:
 def _plain(item: Any) -> Any:
     if isinstance(item, datetime):
         return write_moment(item)
+    if isinstance(item, dict):
+        return {key: _plain(one) for key, one in item.items()}
     if isinstance(item, tuple):
         return [_plain(one) for one in item]
     return item.decode() if isinstance(item, bytes) else item

@@ -11,6 +11,7 @@ from shared.events.alert import Alert, alert_message, parse_alert
 from shared.events.message import Ignored, Message, parse_message
 from shared.events.model import ModelUploaded, model_uploaded_message, parse_model_uploaded
 from shared.events.prediction import parse_prediction_logged, prediction_logged_message
+from shared.events.quality import parse_quality_reported, quality_reported_message
 from shared.events.rollout import (
     parse_rollout_changed,
     parse_rollout_due,
@@ -31,6 +32,7 @@ KINDS: dict[str, tuple[Callable[[Message], Any], Callable[[Any], bytes]]] = {
     "model": (parse_model_uploaded, model_uploaded_message),
     "alert": (_alert, alert_message),
     "prediction": (parse_prediction_logged, prediction_logged_message),
+    "quality": (parse_quality_reported, quality_reported_message),
     "schedule": (parse_tick, tick_message),
     "rollout-due": (parse_rollout_due, rollout_due_message),
     "rollout-changed": (parse_rollout_changed, rollout_changed_message),
