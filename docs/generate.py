@@ -21,6 +21,8 @@ from pydantic import BaseModel
 from docs.measured import measured
 from docs.words import WORDS
 from rollouts_cli.running_cost import table as running_costs
+from shared.costs.fleet_file import fleet_json_schema
+from shared.costs.prices import prices_json_schema
 from shared.policy import schema
 from shared.policy.jsonschema import policy_json_schema
 from shared.policy.schema import Policy
@@ -41,7 +43,15 @@ def main() -> int:
         if after != before:
             path.write_text(after, encoding="utf-8")
             print(f"wrote {path.relative_to(ROOT)}")
+    for name, text in published().items():
+        (ROOT / "docs" / name).write_text(text, encoding="utf-8")
     return 0
+
+
+def published() -> dict[str, str]:
+    """The published forms of files about costs, by file name; that of a policy is written by ``rollouts schema``."""
+    made = {"fleet.schema.json": fleet_json_schema(), "prices.schema.json": prices_json_schema()}
+    return {name: json.dumps(form, indent=2) + "\n" for name, form in made.items()}
 
 
 def documents() -> list[Path]:

@@ -13,7 +13,7 @@ from datetime import date
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -170,6 +170,12 @@ def read_prices(text: str | bytes, source: str) -> PriceBook:
         for a in r.accelerators
     }
     return PriceBook(machines, gpus)
+
+
+def prices_json_schema() -> dict[str, Any]:
+    """The published schema."""
+    schema = PriceFile.model_json_schema(by_alias=True)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "A file of prices"}
 
 
 @lru_cache(maxsize=1)

@@ -35,3 +35,9 @@ def test_the_policies_to_copy_are_valid() -> None:
         "credit-score",
         "search-ranking",
     }
+
+
+@pytest.mark.parametrize("name", generate.published())
+def test_a_published_schema_is_up_to_date(name: str) -> None:
+    text = (generate.ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert text == generate.published()[name], f"{name} is out of date; write it anew with: python -m docs.generate"
