@@ -23,18 +23,18 @@ def judge_outcomes(facts: Facts) -> list[Outcome]:
     return [judge(facts) for judge in _JUDGES]
 
 
-def _shares(facts: Facts, version: str) -> list[int]:
+def shares_of(facts: Facts, version: str) -> list[int]:
     """The shares that a version had, in order, from the ledger's traffic steps."""
     rollout = facts.rollouts.get(version)
     mine = [e for e in facts.ledger if rollout and e.rollout == rollout.id and e.traffic_after]
     return [(e.traffic_after or {}).get(rollout.deployed_id, 0) for e in mine] if rollout else []
 
 
-def _walk(shares: list[int]) -> str:
+def walk(shares: list[int]) -> str:
     return f"it had {', then '.join(f'{share} %' for share in shares)}" if shares else "it had no traffic"
 
 
-def _split(split: Mapping[str, int]) -> str:
+def split_of(split: Mapping[str, int]) -> str:
     return ", ".join(f"v{version} {share} %" for version, share in sorted(split.items())) or "nobody has traffic"
 
 
@@ -65,17 +65,17 @@ def _registered_once(facts: Facts) -> Outcome:
 
 
 def _first_version(facts: Facts) -> Outcome:
-    shares = _shares(facts, "1")
-    return Outcome("v1, the first of its model, takes all the traffic", _walk(shares), shares == [100])
+    shares = shares_of(facts, "1")
+    return Outcome("v1, the first of its model, takes all the traffic", walk(shares), shares == [100])
 
 
 def _good_version(facts: Facts) -> Outcome:
-    shares = _shares(facts, "2")
-    return Outcome("v2 walks 10, 50, 100 % and is promoted", _walk(shares), shares == [10, 50, 100])
+    shares = shares_of(facts, "2")
+    return Outcome("v2 walks 10, 50, 100 % and is promoted", walk(shares), shares == [10, 50, 100])
 
 
 def _bad_version(facts: Facts) -> Outcome:
-    shares, entry = _shares(facts, "3"), _rollback_of(facts, "3")
+    shares, entry = shares_of(facts, "3"), _rollback_of(facts, "3")
     rollout = facts.rollouts.get("3")
     good = shares == [10, 0] and rollout is not None and rollout.phase is Phase.ROLLED_BACK and entry is not None
     # The analysis or Monitoring's incident: whichever sees it first says what was observed and what the limit is.
@@ -88,7 +88,7 @@ def _bad_version(facts: Facts) -> Outcome:
 
 
 def _incident(facts: Facts) -> Outcome:
-    shares, entry = _shares(facts, "4"), _rollback_of(facts, "4")
+    shares, entry = shares_of(facts, "4"), _rollback_of(facts, "4")
     by_monitoring = entry is not None and "5xx" in entry.sentence and "limit" in entry.sentence
     found = entry.sentence if entry else "it was not rolled back"
     return Outcome(
@@ -99,25 +99,26 @@ def _incident(facts: Facts) -> Outcome:
 
 
 def _heir(facts: Facts) -> Outcome:
-    return Outcome("v2 has all the traffic again", _split(facts.split), facts.split == {"2": 100})
+    return Outcome("v2 has all the traffic again", split_of(facts.split), facts.split == {"2": 100})
 
 
-def _sound_splits(facts: Facts) -> Outcome:
+def sound_splits(facts: Facts, least: int = 6) -> Outcome:
     unsound = [s for s in facts.splits if not s["sound"]]
     moved = len({str(s["traffic_split"]) for s in facts.splits})
     found = f"{len(facts.splits)} changes of the endpoint looked at, {moved} different splits, {len(unsound)} of them unsound"
     return Outcome(
         "at every moment the split sums to 100 over models that can serve",
         found,
-        bool(facts.splits) and not unsound and moved >= 6,
+        bool(facts.splits) and not unsound and moved >= least,
     )
 
 
-def _nothing_lost(facts: Facts) -> Outcome:
-    sound = {v.version: sum(v.errors.values()) for v in facts.served if v.version in ("1", "2")}
+def nothing_lost(facts: Facts, *versions: str) -> Outcome:
+    sound = {v.version: sum(v.errors.values()) for v in facts.served if v.version in versions}
     requests = sum(v.requests for v in facts.served) + facts.unanswered
     good = bool(sound) and not any(sound.values()) and not facts.unanswered
-    found = f"of {requests} predictions, v1 and v2 failed {sum(sound.values())} and {facts.unanswered} reached no model"
+    who = " and ".join(f"v{version}" for version in versions)
+    found = f"of {requests} predictions, {who} failed {sum(sound.values())} and {facts.unanswered} reached no model"
     return Outcome("no prediction is lost while traffic shifts", found, good)
 
 
@@ -166,8 +167,8 @@ _JUDGES: tuple[Callable[[Facts], Outcome], ...] = (
     _bad_version,
     _incident,
     _heir,
-    _sound_splits,
-    _nothing_lost,
+    sound_splits,
+    lambda facts: nothing_lost(facts, "1", "2"),
     _aliases,
     _told,
     _dead_letter,

@@ -19,6 +19,7 @@ from local.traffic import Traffic, TrafficSnapshot
 from local.training import Run, announce, change_behaviour, publish, run_pipeline, write_artifact
 from shared import clock, topics
 from shared.policy.loading import load_policy
+from shared.policy.schema import Policy
 from shared.rollout.observed import ModelVersion, TargetRef
 from shared.rollout.record import LedgerEntry, Phase, Rollout
 from shared.store.store import Store
@@ -87,6 +88,8 @@ class Facts:
     """Versions on the endpoint at the end."""
     split: Mapping[str, int] = field(default_factory=dict)
     """Version to percent at the end."""
+    endpoints: tuple[str, ...] = ()
+    """All endpoints of the region at the end."""
     notices: Mapping[str, int] = field(default_factory=dict)
     forged: int = 0
     dead_letters: int = 0
@@ -94,19 +97,31 @@ class Facts:
 
 
 class Story:
-    """Plays it once."""
+    """Plays it once; other stories are told by those who override ``policy``, ``play`` and ``end``."""
 
     def __init__(self, folder: Path, seed: int, rate: float, rps: float, watcher: Watcher) -> None:
-        self._policy = load_policy(POLICY)
-        self._seed, self._rate, self._rps, self._watcher = seed, rate, rps, watcher
+        self._policy = self.policy()
+        self.seed, self._rate, self._rps, self.watcher = seed, rate, rps, watcher
         image = self._policy.register_.container.image
-        self._cloud = LocalCloud(Settings(folder.resolve(), rate, seed, images=(image,)))
+        self.cloud = LocalCloud(Settings(folder.resolve(), rate, seed, images=(image,)))
         self._store: Store | None = None
         self._endpoints = Endpoints()
         self._registry = Registry()
         self._traffic: Traffic | None = None
         self._began = clock.now()
         self._facts = Facts(self._began, rate)
+
+    def policy(self) -> Policy:
+        """The policy that is in force."""
+        return load_policy(POLICY)
+
+    def end(self) -> None:
+        """Stop what the story has started, however it ended."""
+
+    @property
+    def endpoint_name(self) -> str:
+        """The full name of the endpoint that users ask."""
+        return f"projects/{PROJECT}/locations/{REGION}/endpoints/{self._target.endpoint}"
 
     @property
     def _target(self) -> TargetRef:
@@ -123,87 +138,98 @@ class Story:
 
     def run(self) -> None:
         """From the first training run to the end; StoryError when a chapter does not come to its end in time."""
-        with self._cloud:
+        with self.cloud:
             self._store = store_from_env()
             self._began = clock.now()
-            self._watcher.start(self._look)
+            self.watcher.start(self._look)
             try:
-                self._play()
+                self.play()
                 self._facts = self._collect(complete=True)
             except StoryError:
                 self._facts = self._collect(complete=False)
                 raise
             finally:
-                self._watcher.stop()  # it reads the store
+                self.watcher.stop()  # it reads the store
+                self.end()
                 if self._traffic:
                     self._traffic.stop()
                 self._store.close()
 
-    def _play(self) -> None:
-        folders = {run.id: write_artifact(self._cloud.buckets, run, self._seed) for run in (V1, V2, V3, V4)}
+    def apply(self) -> None:
+        """What ``rollouts apply`` does."""
         self._db.put_policy(self._policy, "demo@example.com", clock.now())
-        self._make_alerts()
-        self._watcher.chapter("v1: a pipeline ends, its model takes the endpoint")
-        self._train(V1)
-        self._until("v1 has the traffic", "1", Phase.WATCHING, 60)
-        self._begin_traffic()
-        self._watcher.chapter("v2 is good: 10, 50, 100 %")
-        self._train(V2)
-        self._until("v2 has all the traffic", "2", Phase.WATCHING, 240)
-        self._watcher.chapter("v3 fails and spends too many tokens; its message comes twice, and another is nonsense")
-        announce(self._cloud.pubsub, PROJECT, V3, self._policy.model, times=2)
-        publish(self._cloud.pubsub, PROJECT, topics.TRAINING_COMPLETED, b'{"schema": "training-completed/v9"}')
-        self._until("v3 is rolled back", "3", Phase.ROLLED_BACK, 120)
-        self._watcher.chapter("v4 is good, too")
-        self._train(V4)
-        promoted = self._until("v4 has all the traffic", "4", Phase.WATCHING, 240)
-        self._wait("v4 is well for a while", lambda: clock.now() >= promoted.phase_since + INTO_THE_WATCH, 30)
-        self._watcher.chapter("v4 degrades: an incident, a webhook, the fallback")
+
+    def play(self) -> None:
+        """The chapters."""
+        folders = {run.id: write_artifact(self.cloud.buckets, run, self.seed) for run in (V1, V2, V3, V4)}
+        self.apply()
+        self.make_alerts()
+        self.watcher.chapter("v1: a pipeline ends, its model takes the endpoint")
+        self.train(V1)
+        self.until("v1 has the traffic", "1", Phase.WATCHING, 60)
+        self.begin_traffic()
+        self.watcher.chapter("v2 is good: 10, 50, 100 %")
+        self.train(V2)
+        self.until("v2 has all the traffic", "2", Phase.WATCHING, 240)
+        self.watcher.chapter("v3 fails and spends too many tokens; its message comes twice, and another is nonsense")
+        announce(self.cloud.pubsub, PROJECT, V3, self._policy.model, times=2)
+        publish(self.cloud.pubsub, PROJECT, topics.TRAINING_COMPLETED, b'{"schema": "training-completed/v9"}')
+        self.until("v3 is rolled back", "3", Phase.ROLLED_BACK, 120)
+        self.watcher.chapter("v4 is good, too")
+        self.train(V4)
+        promoted = self.until("v4 has all the traffic", "4", Phase.WATCHING, 240)
+        self.wait("v4 is well for a while", lambda: clock.now() >= promoted.phase_since + INTO_THE_WATCH, 30)
+        self.watcher.chapter("v4 degrades: an incident, a webhook, the fallback")
         change_behaviour(folders[V4.id], DEGRADED)
-        self._until("v4 gives its traffic back", "4", Phase.ROLLED_BACK, 60)
-        self._watcher.chapter("tidying: aliases, replicas, machines that nobody needs")
-        self._wait("the aliases stand", self._is_settled, 60)
+        self.until("v4 gives its traffic back", "4", Phase.ROLLED_BACK, 60)
+        self.watcher.chapter("tidying: aliases, replicas, machines that nobody needs")
+        self.wait("the aliases stand", self.is_settled, 60)
 
-    def _train(self, run: Run) -> None:
+    def train(self, run: Run) -> None:
         source = self._policy.register_.source.pipeline or ""
-        run_pipeline(self._cloud.vertex, PROJECT, REGION, run, source, seconds=120)
+        run_pipeline(self.cloud.vertex, PROJECT, REGION, run, source, seconds=120)
 
-    def _make_alerts(self) -> None:
-        url = f"{self._cloud.url('receive_alert')}?auth_token={self._cloud.alert_token}"
-        channel = make_webhook(self._cloud.vertex, PROJECT, url)
-        make_error_alert(self._cloud.vertex, PROJECT, self._target.endpoint, REGION, channel, share=0.05)
+    def make_alerts(self) -> None:
+        url = f"{self.cloud.url('receive_alert')}?auth_token={self.cloud.alert_token}"
+        channel = make_webhook(self.cloud.vertex, PROJECT, url)
+        make_error_alert(self.cloud.vertex, PROJECT, self._target.endpoint, REGION, channel, share=0.05)
 
-    def _begin_traffic(self) -> None:
-        name = f"projects/{PROJECT}/locations/{REGION}/endpoints/{self._target.endpoint}"
-        reporter = QualityReporter(connect_metrics(self._cloud.vertex), name).start()
+    def begin_traffic(self) -> None:
+        name = self.endpoint_name
+        reporter = QualityReporter(connect_metrics(self.cloud.vertex), name).start()
         self._traffic = Traffic(
-            self._cloud.vertex, name, self._rps, self._seed, reporter.observe, workers=CALLERS
+            self.cloud.vertex, name, self._rps, self.seed, reporter.observe, workers=CALLERS
         ).start()
 
-    def _until(self, what: str, version: str, phase: Phase, minutes: float) -> Rollout:
+    def until(self, what: str, version: str, phase: Phase, minutes: float) -> Rollout:
         """Wait until that version's rollout is in that phase; compressed minutes."""
-        self._wait(what, lambda: self._is_in(version, phase), minutes)
-        return next(r for r in self._rollouts() if r.version == version)
+        self.wait(what, lambda: self._is_in(version, phase), minutes)
+        return next(r for r in self.rollouts() if r.version == version)
 
     def _is_in(self, version: str, phase: Phase) -> bool:
-        found = next((r for r in self._rollouts() if r.version == version), None)
+        found = next((r for r in self.rollouts() if r.version == version), None)
         if found and not found.phase.is_open and found.phase is not phase:
             raise StoryError(f"v{version} is {found.phase.value}, not {phase.value}: {found.sentence}")
         return found is not None and found.phase is phase
 
-    def _wait(self, what: str, is_true: Callable[[], bool], minutes: float) -> None:
+    def wait(self, what: str, is_true: Callable[[], bool], minutes: float) -> None:
         ends = clock.now() + timedelta(minutes=minutes)
         while not is_true():
             if clock.now() > ends:
                 raise StoryError(f"waited {minutes:g} minutes in vain: {what}")
             time.sleep(0.1)
 
-    def _is_settled(self) -> bool:
-        if any(r.aliases_due or (r.phase.is_open and r.phase is not Phase.WATCHING) for r in self._rollouts()):
-            return False
+    def is_settled(self) -> bool:
+        """Whether everything stands, and nobody's machines are paid but the last one's."""
         endpoint = self._endpoints.get(self._target)
-        told = self._cloud.receiver.received
-        return endpoint is not None and len(endpoint.deployed) == 1 and all(e.id in told for e in self._told())
+        return self.is_told() and endpoint is not None and len(endpoint.deployed) == 1
+
+    def is_told(self) -> bool:
+        """Whether nothing is under way but a watch, aliases stand, and people have been told of everything."""
+        if any(r.aliases_due or (r.phase.is_open and r.phase is not Phase.WATCHING) for r in self.rollouts()):
+            return False
+        told = self.cloud.receiver.received
+        return all(e.id in told for e in self._told())
 
     @property
     def _db(self) -> Store:
@@ -211,7 +237,7 @@ class Story:
             raise StoryError("the story has not begun")
         return self._store
 
-    def _rollouts(self) -> list[Rollout]:
+    def rollouts(self) -> list[Rollout]:
         return self._db.rollouts_of_model(self._policy.model)
 
     def _told(self) -> list[LedgerEntry]:
@@ -219,13 +245,13 @@ class Story:
         return [e for e in self._db.ledger() if self._db.get_notice(e.id)]
 
     def _look(self) -> Look:
-        splits = _splits(self._cloud.splits)
+        splits = _splits(self.cloud.splits)
         last = splits[-1] if splits else {"traffic_split": {}, "deployed": []}
         return Look(
             now=clock.now(),
             began=self._began,
             rate=self._rate,
-            rollouts=tuple(sorted(self._rollouts(), key=lambda r: int(r.version))),
+            rollouts=tuple(sorted(self.rollouts(), key=lambda r: int(r.version))),
             ledger=tuple(self._db.ledger()),
             split=_by_version(last),
             traffic=self._traffic.snapshot() if self._traffic else None,
@@ -236,13 +262,13 @@ class Story:
         endpoint = self._endpoints.get(self._target)
         versions = self._registry.versions(PROJECT, REGION, self._policy.model)
         named = {d.id: d.version for d in endpoint.deployed} if endpoint else {}
-        receiver = self._cloud.receiver
+        receiver = self.cloud.receiver
         return Facts(
             began=self._began,
             rate=self._rate,
-            rollouts={r.version: r for r in self._rollouts()},
+            rollouts={r.version: r for r in self.rollouts()},
             ledger=tuple(self._db.ledger()),
-            splits=tuple(_splits(self._cloud.splits)),
+            splits=tuple(_splits(self.cloud.splits)),
             versions=tuple(versions),
             served=tuple(v for k, v in sorted(served.versions.items(), key=lambda p: p[1].version) if k)
             if served
@@ -250,9 +276,10 @@ class Story:
             unanswered=served.versions[""].requests if served and "" in served.versions else 0,
             deployed=tuple(sorted(named.values())),
             split={named.get(k, k): v for k, v in endpoint.split.items()} if endpoint else {},
+            endpoints=tuple(sorted(e.ref.endpoint for e in self._endpoints.list(PROJECT, REGION))),
             notices=dict(receiver.received),
             forged=receiver.forged,
-            dead_letters=_dead_letters(self._cloud.pubsub),
+            dead_letters=_dead_letters(self.cloud.pubsub),
             complete=complete,
         )
 
