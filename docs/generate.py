@@ -30,6 +30,7 @@ from shared.policy.units import format_duration, write_share
 
 ROOT = Path(__file__).parent.parent
 EVENTS = ROOT / "tests" / "data" / "events"
+NOTICES = ROOT / "tests" / "data" / "notices"
 EVERY_KEY = ROOT / "docs" / "policies" / "every-key.yaml"
 _MARKED = re.compile(r"(<!-- generated: (?P<name>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _INLINE = re.compile(r"``([^`]+)``")
@@ -218,6 +219,11 @@ def _event(name: str) -> str:
     return f"```json\n{json.dumps(recorded['payload'], indent=2, ensure_ascii=False)}\n```"
 
 
+def _notice(name: str) -> str:
+    """A message as a channel gets it."""
+    return f"```json\n{(NOTICES / f'{name}.json').read_text(encoding='utf-8').rstrip()}\n```"
+
+
 def _policy(name: str) -> str:
     """One policy, to be copied."""
     lines = (ROOT / name).read_text(encoding="utf-8").rstrip("\n").splitlines()
@@ -234,6 +240,7 @@ def _costs(_: str) -> str:
 _PARTS: dict[str, Callable[[str], str]] = {
     "keys": _keys,
     "event": _event,
+    "notice": _notice,
     "policy": _policy,
     "costs": _costs,
     "measured": measured,

@@ -43,6 +43,8 @@ module "function" {
   environment = merge(each.value.environment, each.key == "receive_command" ? {
     COMMAND_AUDIENCE  = local.audience
     COMMAND_OPERATORS = join(" ", var.operators)
+    } : {}, each.key == "notify" && var.page.url != "" ? {
+    STATUS_PAGE_URL = var.page.url
   } : {})
   place = {
     project = var.project.id

@@ -76,8 +76,8 @@ variable "operators" {
 }
 
 variable "page" {
-  description = "Who may open the status page, such as group:ml@example.com."
-  type        = object({ people = optional(list(string), []) })
+  description = "Who may open the status page, such as group:ml@example.com; and its address, for the links in messages."
+  type        = object({ people = optional(list(string), []), url = optional(string, "") })
   default     = {}
   nullable    = false
 
@@ -108,11 +108,17 @@ variable "budget" {
 }
 
 variable "notify_channels" {
-  description = "Where people are told: channel to {url, secret}, as in NOTIFY_CHANNELS. Never kept in the state."
-  type        = map(object({ url = string, secret = string }))
-  default     = {}
-  sensitive   = true
-  nullable    = false
+  description = "Where people are told, by the name that policies use: {url, secret} for webhook://, {token, channel} or {url} for slack://, {url} for gchat://. Never kept in the state."
+  type = map(object({
+    url     = optional(string)
+    secret  = optional(string)
+    token   = optional(string)
+    channel = optional(string)
+    api     = optional(string)
+  }))
+  default   = {}
+  sensitive = true
+  nullable  = false
 }
 
 variable "alert_token" {

@@ -102,6 +102,11 @@ class World:
     def store(self) -> Store:
         return store_from_env(self.environment)
 
+    @property
+    def page(self) -> str:
+        """The address of the status page, for links in messages; empty where there is none."""
+        return self.environment.get("STATUS_PAGE_URL", "")
+
     @cached_property
     def channels(self) -> Channels:
         from shared.notify.channels import Channels

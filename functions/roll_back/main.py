@@ -28,4 +28,4 @@ def roll_back(event: CloudEvent) -> None:
 
 def act(message: Message) -> None:
     """Parse and call."""
-    give_back(world(), parse_alert(message.data), message.id)
+    give_back(world(), parse_alert(message.data), message.id, message.published_at)

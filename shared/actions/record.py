@@ -34,6 +34,8 @@ class Telling:
     event: str = ""
     actor: str = ""
     began_at: datetime | None = None
+    detected_at: datetime | None = None
+    restored_at: datetime | None = None
     notice: bool = True
 
 
@@ -57,6 +59,8 @@ def ledger_entry(rollout: Rollout, telling: Telling, now: datetime) -> LedgerEnt
         event=telling.event,
         actor=telling.actor,
         began_at=telling.began_at,
+        detected_at=telling.detected_at,
+        restored_at=telling.restored_at,
     )
 
 

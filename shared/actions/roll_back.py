@@ -6,8 +6,8 @@ the endpoint's labels say that the traffic was moved already.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from shared import log
 from shared.actions.record import Severity, Telling, publish_due, record_entry, record_transition
@@ -30,19 +30,31 @@ REMEMBERED = timedelta(days=45)
 """How long such a mark is kept: longer than any message, also among the dead letters."""
 
 
-def roll_back(world: World, alert: Alert, event: str) -> RollbackPlan:
-    """Do what the table says about this alert; the plan that was carried out.
+@dataclass(frozen=True)
+class Cause:
+    """What led to a rollback, and when."""
+
+    event: str
+    """The id of the message."""
+    began_at: datetime | None
+    detected_at: datetime | None
+    restored_at: datetime | None = None
+    """When the traffic was given back, where that was before this delivery."""
+
+
+def roll_back(world: World, alert: Alert, event: str, detected_at: datetime | None = None) -> RollbackPlan:
+    """Do what the table says about this alert; the plan that was carried out. ``detected_at`` is when the alert was published.
 
     It was understood, so it is not given up: a permission that is missing in Vertex AI or in the store can be granted while the alert
     comes again and again, and Monitoring sends an incident once.
     """
     try:
-        return _roll_back(world, alert, event)
+        return _roll_back(world, alert, Cause(event, alert.started_at, detected_at))
     except PermanentError as exc:
         raise TransientError(f"alert {alert.id} is not dealt with yet: {exc}") from exc
 
 
-def _roll_back(world: World, alert: Alert, event: str) -> RollbackPlan:
+def _roll_back(world: World, alert: Alert, cause: Cause) -> RollbackPlan:
     ref = _target(world, alert)
     endpoint, plan = _restore(world, ref, alert) if ref else (None, _without_target(alert))
     incident = label_value(f"{alert.id}-{alert.state}")
@@ -52,7 +64,7 @@ def _roll_back(world: World, alert: Alert, event: str) -> RollbackPlan:
     if plan.kind is not RollbackKind.RECORD:
         # Said at once; the ledger, which says it too, may be down.
         log.warning(plan.sentence, kind=plan.kind.value, rollout=plan.rollout, alert=alert.id)
-    _record(world, plan, alert, ref, endpoint, event)
+    _record(world, plan, alert, ref, endpoint, cause)
     if plan.kind is not RollbackKind.RECORD:
         world.store.mark_once(ANSWERED, incident, world.now(), REMEMBERED)
     return plan
@@ -89,26 +101,29 @@ def _restore(world: World, ref: TargetRef, alert: Alert) -> tuple[Endpoint | Non
 
 
 def _record(
-    world: World, plan: RollbackPlan, alert: Alert, ref: TargetRef | None, endpoint: Endpoint | None, event: str
+    world: World, plan: RollbackPlan, alert: Alert, ref: TargetRef | None, endpoint: Endpoint | None, cause: Cause
 ) -> None:
     stored = world.store.get_rollout(plan.rollout) if plan.rollout else None
     if stored and stored.rollout.phase.is_open:
         if plan.writes:
-            _close(world, stored, plan.sentence, alert, endpoint, plan.split, event)
+            _close(world, stored, plan.sentence, alert, endpoint, plan.split, cause)
             return
         if plan.kind is RollbackKind.RECORD and _is_closed_on(endpoint, stored.rollout.id):
             sentence = f"Rolled back {stored.rollout.model} v{stored.rollout.version}: {alert.sentence}"
-            _close(world, stored, sentence, alert, None, dict(endpoint.split) if endpoint else None, event)
+            # The split was written by an earlier delivery, and the labels say when.
+            given_back = read_labels(endpoint.labels).closed_at if endpoint else None
+            split = dict(endpoint.split) if endpoint else None
+            _close(world, stored, sentence, alert, None, split, replace(cause, restored_at=given_back))
             return
         if plan.kind is RollbackKind.HOLD and stored.rollout.hold is None:
             hold = Hold(alert.sentence, f"alert {alert.id}", world.now())
-            telling = Telling("hold", plan.sentence, "warning", event=event, actor=ACTOR, began_at=alert.started_at)
+            telling = Telling("hold", plan.sentence, "warning", event=cause.event, actor=ACTOR, began_at=cause.began_at)
             record_transition(world, stored, stored.rollout.moved(world.now(), hold=hold), telling)
             return
     is_lost = stored is None and (plan.writes or _is_closed_on(endpoint, plan.rollout))
     if is_lost:
         log.warning(f"rollout {plan.rollout} is not in the store; its rollback is written to the ledger by itself")
-    entry = _entry_alone(world, plan, alert, ref, endpoint, event)
+    entry = _entry_alone(world, plan, alert, ref, endpoint, cause)
     if is_lost and plan.rollout:
         # By the rollout, not by the alert: whichever delivery gave the traffic back, it is written once.
         entry = replace(entry, id=label_value(f"rolled-back-{plan.rollout}"))
@@ -131,7 +146,7 @@ def _close(
     alert: Alert,
     endpoint: Endpoint | None,
     after_split: dict[str, int] | None,
-    event: str,
+    cause: Cause,
 ) -> None:
     rollout, now = stored.rollout, world.now()
     outcome = rollout.stop.outcome if rollout.stop else Phase.ROLLED_BACK
@@ -143,9 +158,11 @@ def _close(
         numbers(alert),
         before=dict(endpoint.split) if endpoint else None,
         after=after_split,
-        event=event,
+        event=cause.event,
         actor=ACTOR,
-        began_at=alert.started_at,
+        began_at=cause.began_at,
+        detected_at=cause.detected_at,
+        restored_at=cause.restored_at or now,
     )
     record_transition(world, stored, after, telling, slot="free")
     publish_due(world, [rollout.id])
@@ -161,7 +178,7 @@ def numbers(alert: Alert) -> tuple[CheckResult, ...]:
 
 
 def _entry_alone(
-    world: World, plan: RollbackPlan, alert: Alert, ref: TargetRef | None, endpoint: Endpoint | None, event: str
+    world: World, plan: RollbackPlan, alert: Alert, ref: TargetRef | None, endpoint: Endpoint | None, cause: Cause
 ) -> LedgerEntry:
     """An entry of its own, once per alert and state: for what changes no record, and for a record that is lost."""
     severity: Severity = (
@@ -180,7 +197,9 @@ def _entry_alone(
         traffic_before=dict(endpoint.split) if endpoint and plan.writes else None,
         traffic_after=plan.split,
         checks=numbers(alert),
-        event=event,
+        event=cause.event,
         actor=ACTOR,
-        began_at=alert.started_at,
+        began_at=cause.began_at,
+        detected_at=cause.detected_at if plan.writes else None,
+        restored_at=world.now() if plan.writes else None,
     )

@@ -2,37 +2,62 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from shared.errors import PermanentError, TransientError
+from shared.notify.announcement import Announcement
+from shared.notify.posting import as_json, post
 from shared.signature import sign
 
+SCHEMA = "rollout-notice/v1"
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Webhook:
     """Where a channel posts to; both fields are secrets (the address is itself a credential) and are never logged."""
 
     url: str
     secret: str
 
-    def __repr__(self) -> str:
-        return "Webhook(...)"
+    def post(self, name: str, told: Announcement, now: datetime) -> None:
+        """Send one message; the entry's id lets the receiver drop a repetition."""
+        body = as_json(webhook_payload(told))
+        post(name, self.url, body, sign(self.secret, told.entry.id, body, now))
 
-    def post(self, name: str, id: str, payload: Mapping[str, Any], now: datetime) -> None:  # noqa: A002
-        """Send one message; ``id`` lets the receiver drop a repetition."""
-        import requests
 
-        body = json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
-        headers = {"Content-Type": "application/json; charset=utf-8", **sign(self.secret, id, body, now)}
-        try:
-            answer = requests.post(self.url, data=body, headers=headers, timeout=10, allow_redirects=False)
-        except requests.RequestException as exc:
-            raise TransientError(f"channel {name} cannot be reached ({type(exc).__name__})") from None
-        if answer.status_code in (408, 429) or answer.status_code >= 500:
-            raise TransientError(f"channel {name} answered {answer.status_code}")
-        if not answer.ok or answer.is_redirect:
-            raise PermanentError(f"channel {name} answered {answer.status_code}; check its address in NOTIFY_CHANNELS")
+def webhook_payload(told: Announcement) -> dict[str, Any]:
+    """The whole of it, for programs; ``thread`` is one per rollout."""
+    entry = told.entry
+    return {
+        "schema": SCHEMA,
+        "id": entry.id,
+        "thread": told.thread,
+        "severity": entry.severity,
+        "decision": entry.decision,
+        "title": told.title,
+        "sentence": entry.sentence,
+        "at": entry.at.isoformat(),
+        "model": entry.model,
+        "version": entry.version,
+        "target": entry.target,
+        "phase": entry.phase,
+        "traffic": {"before": entry.traffic_before, "after": entry.traffic_after},
+        "checks": [
+            {
+                "metric": c.metric,
+                "verdict": c.verdict.value,
+                "sentence": c.sentence,
+                "observed": c.observed,
+                "limit": c.limit,
+                "samples": c.samples,
+            }
+            for c in entry.checks
+        ],
+        "seconds_to_restore": round((entry.at - entry.began_at).total_seconds()) if entry.began_at else None,
+        "took": [{"what": took.what, "seconds": took.seconds} for took in told.took],
+        "links": [{"label": link.label, "url": link.url} for link in told.links],
+        "event": entry.event,
+        "actor": entry.actor,
+        "now": {"phase": told.rollout.phase.value, "sentence": told.rollout.sentence} if told.rollout else None,
+    }

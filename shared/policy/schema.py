@@ -255,6 +255,9 @@ class Access(Strict):
     """Empty: those in ``COMMAND_OPERATORS`` of ``receive_command``; nobody, where that is empty too."""
 
 
+CHANNEL = r"^(slack|gchat|webhook)://[a-z0-9-]+(\?from=(info|warning|error))?$"
+
+
 class Policy(Strict):
     """The whole of what is declared for one model."""
 
@@ -274,11 +277,12 @@ class Policy(Strict):
     notify: list[
         Annotated[
             str,
-            StringConstraints(pattern=r"^webhook://[a-z0-9-]+$"),
-            described("a channel such as webhook://ml-alerts"),
+            StringConstraints(pattern=CHANNEL),
+            described("a channel such as slack://ml-alerts, gchat://ml-alerts or webhook://ml-alerts?from=error"),
         ]
     ] = Field(default=[])
-    """Names of channels; their addresses and secrets are the deployment's (NOTIFY_CHANNELS), never the policy's."""
+    """Names of channels; their addresses and secrets are the deployment's (NOTIFY_CHANNELS), never the policy's. With ``?from=warning`` or
+    ``?from=error`` a channel gets only what is at least as serious."""
 
     @model_validator(mode="after")
     def _apart(self) -> Self:

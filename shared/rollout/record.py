@@ -234,6 +234,10 @@ class LedgerEntry:
     """The function, or the verified e-mail address of a person."""
     began_at: datetime | None = None
     """For a rollback: when the incident began."""
+    detected_at: datetime | None = None
+    """For a rollback: when the alert that led to it was published."""
+    restored_at: datetime | None = None
+    """For a rollback: when the traffic was given back. The entry is later where the store was down meanwhile."""
     schema: int = SCHEMA
 
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from shared.store.evidence_pages import EvidencePages
     from shared.store.mirrored import Mirrored
     from shared.store.quality import Quality
+    from shared.store.threads import Threads
 
 
 class Store:
@@ -72,6 +73,13 @@ class Store:
         from shared.store.quality import Quality
 
         return Quality(self._documents)
+
+    @cached_property
+    def threads(self) -> Threads:
+        """Where rollouts are told of in chats; only ``notify`` asks."""
+        from shared.store.threads import Threads
+
+        return Threads(self._documents)
 
     # -- rollouts and their ledger ---------------------------------------------------------------
 
@@ -168,15 +176,16 @@ class Store:
         """Oldest first."""
         return [read_notice(s) for s in self._documents.query("notices", {"sent": False}, order_by="at", limit=limit)]
 
-    def mark_sent(self, notice: Notice, channels: Iterable[str], *, complete: bool) -> None:
-        """Remember which channels have it; ``complete`` when all have."""
+    def mark_sent(self, notice: Notice, channels: Iterable[str], *, complete: bool) -> Notice:
+        """Remember which channels have it; ``complete`` when all have. The notice as it is then."""
+        sent = tuple(sorted({*notice.sent, *channels}))
         body = {
             "sent": complete,
             "at": moment(notice.at),
             "rollout": notice.rollout,
-            "channels": sorted({*notice.sent, *channels}),
+            "channels": list(sent),
         }
-        self._documents.replace("notices", notice.id, body, notice.revision)
+        return replace(notice, sent=sent, revision=self._documents.replace("notices", notice.id, body, notice.revision))
 
     # -- policies -------------------------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ rollout:
     - {metric: error_rate, at_most: 1%}
     - metric: latency_ms
       p95_at_mots: 100
-notify: [slack://ml]
+notify: [irc://ml]
 """,
     )
     assert found == [
@@ -58,7 +58,8 @@ notify: [slack://ml]
         "10: rollout.checks[1].p95_at_mots: unknown key; did you mean p95_at_most?; allowed: metric, at_most, p50_at_most,"
         " p95_at_most, p99_at_most, mean_at_most, mean_at_least, range, outside, share_above, share_below, margin, floor,"
         " min_samples, gating",
-        "11: notify[0]: 'slack://ml' is not allowed here; allowed: a channel such as webhook://ml-alerts",
+        "11: notify[0]: 'irc://ml' is not allowed here; allowed: a channel such as slack://ml-alerts, gchat://ml-alerts or"
+        " webhook://ml-alerts?from=error",
     ]
 
 
