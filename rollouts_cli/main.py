@@ -7,6 +7,7 @@ import typer
 from rollouts_cli.commands.act import abort, approve, pause, promote, resume
 from rollouts_cli.commands.adopt import adopt
 from rollouts_cli.commands.apply import apply
+from rollouts_cli.commands.costs import costs
 from rollouts_cli.commands.dead_letters import app as dead_letters
 from rollouts_cli.commands.doctor import doctor
 from rollouts_cli.commands.explain import explain
@@ -112,6 +113,10 @@ app.command(
     epilog="Example: rollouts prices --region us-central1 --prices ours.json",
     short_help="Print what machines cost, and where the figures are from.",
 )(prices)
+app.command(
+    epilog="Example: rollouts costs --from docs/costs/fleet.json --html report.html",
+    short_help="Say what a fleet costs, and what would be cheaper.",
+)(costs)
 
 
 if __name__ == "__main__":

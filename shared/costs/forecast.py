@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from math import isnan
 
@@ -29,6 +29,8 @@ class Forecast:
     low: Decimal
     """If every hour that is left costs as much as in the cheapest whole day that was seen."""
     high: Decimal
+    days: tuple[tuple[date, Decimal], ...] = ()
+    """What each whole day of the window cost, by its beginning, the first first."""
 
 
 def forecast_of(fleet: Fleet, held: Sequence[Holding]) -> Forecast:
@@ -41,7 +43,8 @@ def forecast_of(fleet: Fleet, held: Sequence[Holding]) -> Forecast:
     mean = total(one.usd_month for one in held) / MONTH
     unseen = exact_hours([max(0.0, (fleet.start - begin) / HOUR)])
     left = exact_hours([(end - at) / HOUR])
-    days = _days(fleet, spending) or [mean]
+    by_day = _days(fleet, spending)
+    days = [amount / 24 for _, amount in by_day] or [mean]
     before = spent + unseen * mean
     return Forecast(
         f"{begin:%Y-%m}",
@@ -50,6 +53,7 @@ def forecast_of(fleet: Fleet, held: Sequence[Holding]) -> Forecast:
         before + left * mean,
         before + left * min(*days, mean),
         before + left * max(*days, mean),
+        tuple(by_day),
     )
 
 
@@ -76,14 +80,8 @@ def _sum(fleet: Fleet, spending: list[float], begin: datetime, end: datetime) ->
     return exact_hours(spending[first:last])
 
 
-def _rate(fleet: Fleet, spending: list[float], begin: datetime, end: datetime) -> Decimal:
-    """Dollars an hour."""
-    return _sum(fleet, spending, begin, end) / exact_hours([(end - begin) / HOUR])
-
-
-def _days(fleet: Fleet, spending: list[float]) -> list[Decimal]:
-    """Dollars an hour of each whole day of the window, the last first."""
-    return [
-        _rate(fleet, spending, fleet.at - (back + 1) * DAY, fleet.at - back * DAY)
-        for back in range(int((fleet.at - fleet.start) / DAY))
-    ]
+def _days(fleet: Fleet, spending: list[float]) -> list[tuple[date, Decimal]]:
+    """Whole days, counted back from the audit."""
+    whole = int((fleet.at - fleet.start) / DAY)
+    begins = [fleet.at - back * DAY for back in range(whole, 0, -1)]
+    return [(begin.astimezone(UTC).date(), _sum(fleet, spending, begin, begin + DAY)) for begin in begins]

@@ -36,12 +36,12 @@ def find(case: Case) -> Found:
     saving = case.month(saved * price.usd_hour) if price else None
     return case.finding(
         KIND,
-        f"at least {one.minimum} replicas run; {minimum} carry the highest peak that was seen",
+        f"at least {one.minimum} replicas run; {minimum} {'carry' if minimum > 1 else 'carries'} the highest peak that was seen",
         saving,
         "high" if minimum > 1 else "medium",
         (
             f"highest load {number(round(load.peak, 2))} replicas' worth, highest use {percent(load.use_peak)}",
-            f"at the autoscaler's {percent(one.target)} that is {replicas_for(load.peak, one.target)} replicas",
+            f"at the autoscaler's {percent(one.target)} that takes {replicas_for(load.peak, one.target)}",
             "the steepest rise is carried for the minute until the autoscaler has answered",
         ),
         _arithmetic(saved, case, saving),

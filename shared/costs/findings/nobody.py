@@ -7,7 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from shared.costs.findings.finding import Finding
-from shared.costs.fleet import OWNER_LABELS, Endpoint, Fleet
+from shared.costs.fleet import OWNER_LABELS, Endpoint, Fleet, Version
 from shared.costs.holdings import Holding
 from shared.costs.money import total, usd
 
@@ -73,28 +73,36 @@ def _versions(fleet: Fleet) -> Iterator[Finding]:
     for version in fleet.versions:
         model = (version.project, version.region, version.model)
         newest[model] = max(newest.get(model, 0), _number(version.version))
+    unused: dict[tuple[str, str, str], list[Version]] = {}
     for version in fleet.versions:
         model = (version.project, version.region, version.model)
         if (version.project, version.model, version.version) in used or version.aliases or version.owner:
             continue
-        if fleet.at - version.created < OLD or _number(version.version) == newest[model]:
-            continue
-        yield Finding(
-            VERSION,
-            "/".join(model),
-            f"{version.model}@{version.version}",
-            "a version without an owner that nothing uses",
-            None,
-            "medium",
-            (
-                f"{(fleet.at - version.created) / timedelta(days=1):.0f} days old, deployed nowhere, no alias",
-                f"none of the labels {', '.join(OWNER_LABELS[:-1])}, and not the model's newest",
-            ),
-            "its storage is paid for by the size of its files, which is not known here",
-            f"gcloud ai models delete-version {version.model}@{version.version} --project={version.project}"
-            f" --region={version.region}",
-            (f"{'/'.join(model)}@{version.version}",),
-        )
+        if fleet.at - version.created >= OLD and _number(version.version) != newest[model]:
+            unused.setdefault(model, []).append(version)
+    for model, versions in sorted(unused.items()):
+        yield _unused(fleet, model, sorted(versions, key=lambda version: (_number(version.version), version.version)))
+
+
+def _unused(fleet: Fleet, model: tuple[str, str, str], versions: list[Version]) -> Finding:
+    project, region, name = model
+    numbers = ", ".join(version.version for version in versions)
+    oldest = max((fleet.at - version.created) / timedelta(days=1) for version in versions)
+    return Finding(
+        VERSION,
+        "/".join(model),
+        f"{name}@{numbers}",
+        f"{len(versions)} version{'s' * (len(versions) != 1)} without an owner that nothing uses",
+        None,
+        "medium",
+        (
+            f"up to {oldest:.0f} days old, deployed nowhere, no alias",
+            f"none of the labels {', '.join(OWNER_LABELS[:-1])}, and not the model's newest",
+        ),
+        "storage is paid for by the size of the files, which is not known here",
+        f"gcloud ai models delete-version {name}@{versions[0].version} --project={project} --region={region}"
+        + (", and so for each; or retention in a policy" if len(versions) > 1 else ""),
+    )
 
 
 def _number(version: str) -> int:

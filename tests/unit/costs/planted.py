@@ -47,7 +47,7 @@ class Truth:
 
     kind: str
     endpoint: str
-    """Its id; of a version, ``model@version``."""
+    """Its id; of versions, ``model@version, version``."""
     saving: str | None
     """US dollars a month, to the cent; None: not known."""
     counted: bool = False
@@ -275,8 +275,7 @@ def unowned_version(w: World) -> None:
     for number, age in ((1, 200), (2, 150), (3, 120)):
         w.versions.append(version(model, number, age))
     # The newest is left alone, the two before are not.
-    w.finds("version_without_owner", f"{model}@1", None)
-    w.finds("version_without_owner", f"{model}@2", None)
+    w.finds("version_without_owner", f"{model}@1, 2", None)
 
 
 def three_n1_standard_4(w: World) -> None:
