@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 SEED ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools demo up test check lint types layers infra-check audit format bench soak crashes package cloud-test clean
+.PHONY: help setup tools demo up test check lint types layers infra-check audit docs format bench soak crashes package cloud-test clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -64,6 +64,18 @@ tools: .venv-checkov/.ready .venv-audit/.ready ## checkov and pip-audit, in envi
 	@$(PYTHON) -m venv .venv-checkov
 	@.venv-checkov/bin/python -m pip install --quiet --disable-pip-version-check -r infra/requirements-checkov.txt 2>&1 | grep -v '^WARNING: Location' || true
 	@.venv-checkov/bin/checkov --version >/dev/null
+	@touch $@
+
+docs: $(READY) .venv-docs/.ready ## the documentation as a site in build/site (REPOSITORY_URL=...: links to files lead there)
+	@$(BIN)/python -m docs.site
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+	@echo "open build/site/index.html"
+
+.venv-docs/.ready: docs/requirements-docs.txt
+	@echo "Setting up .venv-docs (once, about half a minute) ..."
+	@$(PYTHON) -m venv .venv-docs
+	@.venv-docs/bin/python -m pip install --quiet --disable-pip-version-check -r docs/requirements-docs.txt 2>&1 | grep -v '^WARNING: Location' || true
+	@.venv-docs/bin/mkdocs --version >/dev/null
 	@touch $@
 
 format: $(READY) ## format the code

@@ -57,7 +57,7 @@ def published() -> dict[str, str]:
 
 def documents() -> list[Path]:
     """What may have generated parts."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs" / "adr").glob("*.md"))]
 
 
 def generated(text: str) -> str:
@@ -219,6 +219,34 @@ def _event(name: str) -> str:
     return f"```json\n{json.dumps(recorded['payload'], indent=2, ensure_ascii=False)}\n```"
 
 
+def _functions(_: str) -> str:
+    """The table of functions."""
+    rows = ["| function | wakes on | what it does | attempts |", "| --- | --- | --- | --- |"]
+    for name, row in _table().items():
+        wakes = f"`{row['wakes_on']}`" if row["wakes_on"] != "https" else "HTTPS"
+        wakes += f", `{row['every']}`" if "every" in row else ""
+        rows.append(
+            f"| `{name}` | {wakes} | {row['does']} | {row.get('attempts', 5) if row['wakes_on'] != 'https' else ''} |"
+        )
+    return "\n".join(rows)
+
+
+def _permissions(_: str) -> str:
+    """What each function may do."""
+    rows = ["| function | permissions | publishes to | store | secrets |", "| --- | --- | --- | --- | --- |"]
+    for name, row in _table().items():
+        granted = " ".join(f"`{one}`" for one in row.get("permissions", [])) or "none"
+        publishes = ", ".join(f"`{one}`" for one in row.get("publishes", []) if one != "dead-letters")
+        secrets = ", ".join(f"`{one}`" for one in row.get("secrets", {}))
+        rows.append(f"| `{name}` | {granted} | {publishes} | {'yes' if row.get('store', True) else 'no'} | {secrets} |")
+    return "\n".join(rows)
+
+
+def _table() -> dict[str, Any]:
+    rows: dict[str, Any] = yaml.safe_load((ROOT / "infra" / "functions.yaml").read_text(encoding="utf-8"))
+    return rows
+
+
 def _notice(name: str) -> str:
     """A message as a channel gets it."""
     return f"```json\n{(NOTICES / f'{name}.json').read_text(encoding='utf-8').rstrip()}\n```"
@@ -240,7 +268,9 @@ def _costs(_: str) -> str:
 _PARTS: dict[str, Callable[[str], str]] = {
     "keys": _keys,
     "event": _event,
+    "functions": _functions,
     "notice": _notice,
+    "permissions": _permissions,
     "policy": _policy,
     "costs": _costs,
     "measured": measured,

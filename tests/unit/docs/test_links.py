@@ -12,7 +12,7 @@ from docs.generate import ROOT, documents
 _LINK = re.compile(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
 _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
-DOCUMENTS = [*documents(), ROOT / "CHANGELOG.md"]
+DOCUMENTS = [*documents(), *(ROOT / name for name in ("CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"))]
 
 
 def _prose(path: Path) -> str:
