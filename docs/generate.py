@@ -32,6 +32,7 @@ ROOT = Path(__file__).parent.parent
 EVENTS = ROOT / "tests" / "data" / "events"
 NOTICES = ROOT / "tests" / "data" / "notices"
 EVERY_KEY = ROOT / "docs" / "policies" / "every-key.yaml"
+EXPERIMENT = ROOT / "docs" / "policies" / "experiment.yaml"
 _MARKED = re.compile(r"(<!-- generated: (?P<name>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _INLINE = re.compile(r"``([^`]+)``")
 
@@ -89,8 +90,8 @@ def _section(path: str) -> str:
     parts = path.replace("[]", "").split(".")
     if parts[0] == "rollout" and parts[1:2] == ["checks"] and len(parts) > 2:
         return "rollout.checks"
-    if parts[:2] == ["rollout", "shadow"]:
-        return "rollout.shadow"
+    if parts[:2] in (["rollout", "shadow"], ["rollout", "experiment"]):
+        return ".".join(parts[:2])
     return parts[0] if parts[0] in ("targets", "register", "gate", "machine", "rollout") else "policy"
 
 
@@ -98,6 +99,10 @@ def _rows() -> Iterator[tuple[str, str]]:
     """Every key that holds a value, with its row."""
     whole = policy_json_schema()
     example = yaml.safe_load(EVERY_KEY.read_text(encoding="utf-8"))
+    # No policy can have both of the strategies.
+    arms = yaml.safe_load(EXPERIMENT.read_text(encoding="utf-8"))["rollout"]["experiment"]
+    arms["objective"]["good_to"] = 120  # instead of good_from
+    example["rollout"]["experiment"] = arms
     yield from _rows_of(Policy, whole["properties"], whole["$defs"], _Place("", example, None, ""))
 
 

@@ -41,7 +41,6 @@ WORDS: Mapping[str, str] = {
     "Machine.spot": "Spot machines: cheaper, and taken away at any time.",
     "Comparison.kind": "`exact`: equal, numbers to six digits. `numeric`: every number within the tolerance, everything else equal. "
     "`label`: the same label, or where there are scores the same highest. `ranking`: the same first, and enough of the first `top` in common.",
-    "RolloutSpec.strategy": "The one there is so far.",
     "Check.metric": "`error_rate` (share of 5xx answers) and `latency_ms` are measured by Vertex AI; any other name is a metric of your own: "
     "reported on `quality-reported`, or a distribution in Cloud Monitoring, `custom.googleapis.com/vertex_rollouts/NAME`.",
     "Check.p50_at_most": f"Limit of the median. {_OF_METRIC}",

@@ -26,6 +26,7 @@ COLOURS = ("cyan", "green", "magenta", "yellow", "blue", "red")
 ICONS = {
     Phase.QUEUED: ("◷", "dim"),
     Phase.SHADOW: ("◌", "dim"),
+    Phase.EXPERIMENT: ("◑", "yellow"),
     Phase.DEPLOYING: ("◌", "cyan"),
     Phase.CANARY: ("◐", "yellow"),
     Phase.WATCHING: ("●", "green"),

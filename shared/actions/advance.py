@@ -6,6 +6,8 @@ step is taken. Only this action ever raises a candidate's share.
 
 from __future__ import annotations
 
+from typing import Any
+
 from shared import log
 from shared.actions.aliasing import apply_aliases, recent_rollouts
 from shared.actions.apply import apply_step
@@ -15,6 +17,7 @@ from shared.actions.policies import policy_of, target_ref
 from shared.errors import NotYetError, PermanentError
 from shared.policy.schema import Policy
 from shared.rollout.decide import decide
+from shared.rollout.experimenting import form_arms
 from shared.rollout.gate import GateResult
 from shared.rollout.names import rollout_id, shadow_target
 from shared.rollout.observed import Endpoint, OperationState
@@ -24,6 +27,8 @@ from shared.rollout.windows import why_barred
 from shared.store.store import StoredRollout
 from shared.wiring import World
 
+LOOKED_AT = 50
+"""The rollouts of an endpoint, newest change first, among which the arms of an experiment are looked for."""
 SETTLING = 4
 """How often a step that only tidies the record is followed by another at once."""
 
@@ -83,6 +88,7 @@ def look(
         gate=_gate(world, policy, rollout) if is_turn else None,
         before=before,
         shadow=_shadow(world, rollout),
+        **_arms(world, policy, rollout) if is_turn else {},
         busy=world.store.busy(rollout.target) if is_queued else "",
         barred=why_barred(policy.rollout, world.store.stops(rollout.model), now),
     )
@@ -92,6 +98,19 @@ def _shadow(world: World, rollout: Rollout) -> Endpoint | None:
     if rollout.phase is not Phase.SHADOW:
         return None
     return world.endpoints.get(shadow_target(rollout.id, rollout.target))
+
+
+def _arms(world: World, policy: Policy, rollout: Rollout) -> dict[str, Any]:
+    """Which arms a queued experiment has, and which experiments have begun."""
+    spec = policy.rollout.experiment
+    if spec is None:
+        return {}
+    others = world.store.rollouts_of_target(rollout.target, LOOKED_AT)
+    queued = [r for r in others if r.phase is Phase.QUEUED and r.model == rollout.model and r.stop is None]
+    versions = world.registry.versions(rollout.target.project, rollout.target.region, rollout.model)
+    arms, named = form_arms(spec, queued, versions)
+    leading = tuple(r for r in others if r.phase.is_open and r.arms)
+    return {"arms": arms, "named": named, "leading": leading}
 
 
 def _operation(world: World, rollout: Rollout) -> OperationState | None:

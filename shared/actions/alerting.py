@@ -10,17 +10,23 @@ from shared.rollout.record import CheckResult, Rollout, Verdict
 from shared.wiring import World
 
 
-def ask_rollback(world: World, rollout: Rollout, sentence: str, checks: Sequence[CheckResult] = ()) -> None:
-    """Publish to ``alert-fired``. Asking twice is harmless: the second finds it done."""
+def ask_rollback(
+    world: World, rollout: Rollout, sentence: str, checks: Sequence[CheckResult] = (), deployed: str = ""
+) -> None:
+    """Publish to ``alert-fired``. Asking twice is harmless: the second finds it done.
+
+    ``deployed`` names one arm of an experiment, where not all that is on trial is meant.
+    """
+    named = deployed or rollout.deployed_id
     failed = next((c for c in checks if c.verdict is Verdict.FAIL and c.gating), None)
     alert = Alert(
         source="analysis",
-        id=f"{rollout.id}-stage-{rollout.stage}",
+        id=f"{rollout.id}-stage-{rollout.stage}{f'-{deployed}' if deployed else ''}",
         state="open",
         project=rollout.target.project,
         region=rollout.target.region,
         endpoint=rollout.target.endpoint,
-        deployed_model=rollout.deployed_id or None,
+        deployed_model=named or None,
         rollout=rollout.id,
         started_at=world.now(),
         ended_at=None,

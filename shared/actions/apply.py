@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from shared.actions import operate, shadow
+from shared.actions import experiment, operate, shadow
 from shared.actions.alerting import ask_rollback
 from shared.actions.record import Severity, publish_due, record_transition
 from shared.actions.turn import Turn
@@ -82,7 +82,9 @@ def _give_back_if_closed(world: World, intended: StoredRollout, written: Endpoin
         closed_from=rollout.deployed_id,
         closed_at=world.now(),
     )
-    split = give_to(written.split, rollout.deployed_id, rollout.stable_id)
+    split = dict(written.split)
+    for loser in (rollout.deployed_id, *(arm.deployed_id for arm in rollout.arms)):
+        split = give_to(split, loser, rollout.stable_id)
     world.endpoints.write_traffic(written, split, write_labels(written.labels, labels))
     raise ConflictError(f"rollout {rollout.id} was ended while its traffic was moved; the traffic was given back")
 
@@ -108,6 +110,8 @@ def _confirm(turn: Turn, shift: Shift) -> StoredRollout:
         approved=False,
         aliases_due=rollout.aliases_due or is_watch,
     )
+    if rollout.phase is Phase.EXPERIMENT and shift.phase is not Phase.EXPERIMENT:
+        after = experiment.won(after, shift)
     telling = turn.telling(
         shift.decision, shift.sentence, checks=shift.checks, before=shift.before, after=dict(shift.to)
     )
@@ -137,7 +141,7 @@ def ask_approval(turn: Turn, step: steps.AskApproval) -> StoredRollout:
 
 
 def ask(turn: Turn, step: steps.AskRollback) -> StoredRollout:
-    ask_rollback(turn.world, turn.rollout, step.sentence, step.checks)
+    ask_rollback(turn.world, turn.rollout, step.sentence, step.checks, step.deployed)
     return turn.stored
 
 
@@ -180,6 +184,7 @@ APPLY: dict[type[steps.Step], Callable[[Turn, Any], StoredRollout]] = {
     steps.AskRollback: ask,
     steps.Supersede: supersede,
     steps.Tend: shadow.tend,
+    steps.Arrange: experiment.arrange,
     steps.Close: close,
 }
 """Every kind of step, and who carries it out."""

@@ -24,8 +24,10 @@ from shared.errors import PermanentError, RolloutsError
 from shared.events.rollout import RolloutChanged, rollout_changed_message
 from shared.events.schedule import Tick, tick_message
 from shared.policy.schema import Policy
+from shared.rollout.contest import contesting
 from shared.rollout.decide import Kind, decide
 from shared.rollout.evidence import Evidence, Proving, could_not_look, gather, looked_until, passed_over
+from shared.rollout.experimenting import needs_experiment_step
 from shared.rollout.labels import read_labels
 from shared.rollout.names import shadow_target
 from shared.rollout.observed import Endpoint, TargetRef
@@ -136,7 +138,10 @@ def _with_evidence(
         r.id: r
         for r in rollouts
         if r.stage_since
-        and (r.phase is Phase.SHADOW or (r.phase in (Phase.CANARY, Phase.WATCHING) and policies[r.id].rollout.checks))
+        and (
+            r.phase in (Phase.SHADOW, Phase.EXPERIMENT)
+            or (r.phase in (Phase.CANARY, Phase.WATCHING) and policies[r.id].rollout.checks)
+        )
     }
     yield from ((r, None) for r in rollouts if r.id not in judged)
     pages = world.store.evidence
@@ -178,7 +183,11 @@ def _gathered(
     else:
         minutes = [minute for minute in served.of(rollout.target) if minute.at <= until]
     since = rollout.stage_since or now
-    gathered = gather(before, rollout.id, since, minutes, rollout.deployed_id, spec, _proving(policy, rollout))
+    inside = [arm.deployed_id for arm in rollout.arms if not arm.out]
+    is_experiment = rollout.phase is Phase.EXPERIMENT
+    candidate = inside[0] if is_experiment and inside else rollout.deployed_id
+    contest = contesting(policy, rollout) if is_experiment else None
+    gathered = gather(before, rollout.id, since, minutes, candidate, spec, _proving(policy, rollout), contest)
     if error := served.error(rollout.target.project):
         return could_not_look(gathered, now, error)
     unread = floor(now - FARTHEST) - begin_of(rollout, before)
@@ -189,7 +198,7 @@ def _gathered(
 
 def _proving(policy: Policy, rollout: Rollout) -> Proving | None:
     """Only a canary has a stable beside it; in a watch nothing but its limits can be proven."""
-    if policy.rollout.advance != "evidence" or rollout.phase is Phase.SHADOW:
+    if policy.rollout.advance != "evidence" or rollout.phase in (Phase.SHADOW, Phase.EXPERIMENT):
         return None
     control = rollout.stable_id if rollout.phase is Phase.CANARY else ""
     return Proving(policy.rollout, control, policy.rollout.stages[rollout.stage].traffic)
@@ -210,7 +219,7 @@ def _judge(
         and policy.mode == "enforce"
         and _can_roll_back(rollout, endpoints.get(rollout.target))
     ):
-        ask_rollback(world, rollout, decision.sentence, decision.checks)
+        ask_rollback(world, rollout, decision.sentence, decision.checks, decision.deployed)
         return "alert"
     return "due" if decision.is_due or _needs_step(rollout, policy, endpoints) else ""
 
@@ -220,7 +229,7 @@ def _can_roll_back(rollout: Rollout, endpoint: Endpoint | None) -> bool:
     if endpoint is None:
         return False
     trial = read_labels(endpoint.labels)
-    return trial.rollout == rollout.id and bool(trial.candidate or trial.fallback)
+    return trial.rollout == rollout.id and bool(trial.candidate or trial.arms or trial.fallback)
 
 
 def _polled(rollouts: Sequence[Rollout]) -> set[str]:
@@ -243,6 +252,9 @@ def _needs_step(rollout: Rollout, policy: Policy, endpoints: Mapping[TargetRef, 
     endpoint = endpoints.get(rollout.target)
     if endpoint is None:
         return True
+    if rollout.phase is Phase.EXPERIMENT:
+        labelled = read_labels(endpoint.labels).arms
+        return needs_experiment_step(rollout, labelled, drifted=has_drifted(policy, rollout, endpoint))
     if rollout.phase is Phase.DEPLOYING:
         return rollout.operation is None or endpoint.find(rollout.deployed_id) is not None
     trial = read_labels(endpoint.labels)

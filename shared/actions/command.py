@@ -217,9 +217,9 @@ def _resume(world: World, stored: StoredRollout, reason: str, actor: str) -> Sto
 def _promote(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:
     """The next stage now, without waiting for its bake time; harm still rolls back."""
     rollout = stored.rollout
-    if rollout.phase not in (Phase.SHADOW, Phase.CANARY):
+    if rollout.phase not in (Phase.SHADOW, Phase.EXPERIMENT, Phase.CANARY):
         raise RefusedError(
-            f"{rollout.id} is {rollout.phase.value}; only a shadow or a canary can be promoted to its next stage"
+            f"{rollout.id} is {rollout.phase.value}; only a shadow, an experiment or a canary can be promoted to its next stage"
         )
     if rollout.approved and not rollout.hold:
         # Said before, and the answer was lost.

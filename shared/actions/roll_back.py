@@ -105,6 +105,9 @@ def _record(
 ) -> None:
     stored = world.store.get_rollout(plan.rollout) if plan.rollout else None
     if stored and stored.rollout.phase.is_open:
+        if plan.labels and plan.labels.rollout == stored.rollout.id:
+            _drop(world, stored, plan, alert, endpoint, cause)
+            return
         if plan.writes:
             _close(world, stored, plan.sentence, alert, endpoint, plan.split, cause)
             return
@@ -132,6 +135,28 @@ def _record(
         split = dict(endpoint.split)
         entry = replace(entry, decision="roll_back", severity="warning", sentence=sentence, traffic_after=split)
     record_entry(world, entry, notice=is_lost or plan.kind is not RollbackKind.RECORD)
+
+
+def _drop(
+    world: World, stored: StoredRollout, plan: RollbackPlan, alert: Alert, endpoint: Endpoint | None, cause: Cause
+) -> None:
+    """One arm of an experiment is out, and the experiment goes on."""
+    arms = tuple(
+        replace(arm, out=alert.sentence) if arm.deployed_id == plan.loser else arm for arm in stored.rollout.arms
+    )
+    telling = Telling(
+        "drop",
+        plan.sentence,
+        "warning",
+        numbers(alert),
+        before=dict(endpoint.split) if endpoint else None,
+        after=plan.split,
+        event=cause.event,
+        actor=ACTOR,
+        began_at=cause.began_at,
+    )
+    record_transition(world, stored, stored.rollout.moved(world.now(), arms=arms), telling)
+    publish_due(world, [stored.rollout.id])
 
 
 def _is_closed_on(endpoint: Endpoint | None, rollout: str) -> bool:

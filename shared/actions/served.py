@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from shared import log
 from shared.actions.quality import beside
 from shared.errors import TransientError
-from shared.policy.rollout import MEASURED
+from shared.policy.rollout import MEASURED, RolloutSpec
 from shared.policy.schema import Policy
 from shared.rollout.evidence import Evidence
 from shared.rollout.observed import Minute, TargetRef
@@ -51,7 +51,7 @@ class Served:
         self._reports: dict[datetime, dict[str, dict[tuple[str, str], Minute]]] = {}
         for project, own in by_project.items():
             specs = [policies[r.id].rollout for r in own]
-            metrics = frozenset(check.metric for spec in specs for check in spec.checks)
+            metrics = frozenset(metric for spec in specs for metric in metrics_of(spec))
             end = floor(now - min(spec.metrics.lag for spec in specs))
             self._windows[project] = _Window(metrics, end, max(2, CATCH_UP // len(own)) * _MINUTE)
 
@@ -107,6 +107,13 @@ class Served:
             if end not in self._reports:
                 self._reports[end] = self._world.store.quality.of_minute(end)
         return [self._reports[end][project] for end in ends if project in self._reports[end]]
+
+
+def metrics_of(spec: RolloutSpec) -> Iterator[str]:
+    """What has to be read to judge it."""
+    yield from (check.metric for check in spec.checks)
+    if spec.experiment:
+        yield spec.experiment.objective.metric
 
 
 def begin_of(rollout: Rollout, evidence: Evidence | None) -> datetime:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from shared.policy.base import Strict
+from shared.policy.experiment import Experiment
 from shared.policy.findings import Finding, refuse
 from shared.policy.shadow import Shadow
 from shared.policy.times import Approval, Freeze, Window
@@ -190,7 +191,9 @@ class Confidence(Strict):
 class RolloutSpec(Strict):
     """How a version travels from deployed to all traffic."""
 
-    strategy: Literal["canary"] = "canary"
+    strategy: Literal["canary", "experiment"] = "canary"
+    """``experiment``: several versions at once, and the best of them goes on by the stages."""
+    experiment: Experiment | None = None
     advance: Literal["evidence", "bake"] = "bake"
     """``bake``: a stage advances when its bake time and the minimum samples have passed without harm. ``evidence``: when there is evidence of
     no harm, and it is taken back on evidence of harm, with error rates that hold however often one looks; ``bake`` is its least time then."""
@@ -228,6 +231,7 @@ class RolloutSpec(Strict):
         yield from self._too_short_stages()
         yield from self._only_relative_checks()
         yield from self._unripe_checks()
+        yield from self._unfit_experiment()
 
     def _stages_that_do_not_rise(self) -> Iterator[Finding]:
         judged = (("stages",),)
@@ -287,3 +291,26 @@ class RolloutSpec(Strict):
                     f"less, or a rollout.standby.for of at least {format_duration(needs)}",
                     (("checks",), ("standby",), ("metrics",)),
                 )
+
+    def _unfit_experiment(self) -> Iterator[Finding]:
+        judged = (("strategy",), ("experiment",), ("shadow",), ("metrics",))
+        if (self.strategy == "experiment") != (self.experiment is not None):
+            yield Finding(
+                "strategy and experiment do not go together",
+                ("strategy",),
+                "strategy: experiment with a section experiment, or neither",
+                judged,
+            )
+        if self.experiment is None:
+            return
+        if self.shadow is not None:
+            yield Finding("an experiment has no shadow before it", ("shadow",), "rollout.shadow left out", judged)
+        least = self.metrics.lag + self.metrics.settle + MINUTE
+        if self.experiment.within < least:
+            within = format_duration(self.experiment.within)
+            yield Finding(
+                f"{within} is too short to be judged",
+                ("experiment", "within"),
+                f"at least {format_duration(least)}",
+                judged,
+            )

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from shared.policy.base import Strict
+from shared.policy.experiment import Experiment, Objective
 from shared.policy.findings import Finding, refuse
 from shared.policy.rollout import Check, Confidence, Labels, Metrics, Patience, RolloutSpec, Stage, Standby
 from shared.policy.shadow import Comparison, Shadow
@@ -30,6 +31,7 @@ __all__ = [
     "Confidence",
     "Container",
     "EndpointId",
+    "Experiment",
     "Freeze",
     "Gate",
     "GateMetric",
@@ -38,6 +40,7 @@ __all__ = [
     "Machine",
     "Metrics",
     "ModelId",
+    "Objective",
     "Patience",
     "Policy",
     "Region",
@@ -286,7 +289,7 @@ class Policy(Strict):
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
-        refuse([*self._same_targets(), *self._scattered_targets(), *self._unlogged_targets()])
+        refuse([*self._same_targets(), *self._scattered_targets(), *self._unlogged_targets(), *self._observed_arms()])
         return self
 
     def _unlogged_targets(self) -> Iterator[Finding]:
@@ -300,6 +303,11 @@ class Policy(Strict):
                 yield Finding(
                     message, ("targets", number), "request_logging, or rollout.shadow.source: published", judged
                 )
+
+    def _observed_arms(self) -> Iterator[Finding]:
+        if self.mode == "observe" and self.rollout.strategy == "experiment":
+            judged = (("mode",), ("rollout",))
+            yield Finding("an experiment cannot be observed: nobody else runs one", ("mode",), "enforce", judged)
 
     def _same_targets(self) -> Iterator[Finding]:
         first: dict[tuple[str | None, str, str], int] = {}

@@ -15,6 +15,7 @@ from shared.policy.shadow import Shadow
 from shared.policy.units import format_duration
 from shared.rollout.agreement import agreement_key, comparisons_of, judge_agreement, shadow_checks
 from shared.rollout.checks import judge_check
+from shared.rollout.contest import judge_experiment, time_is_over
 from shared.rollout.evidence import Evidence
 from shared.rollout.observed import ArmMinute
 from shared.rollout.proof import SPLIT_ALPHA, split_evidence
@@ -37,6 +38,8 @@ class Decision:
     kind: Kind
     sentence: str
     checks: tuple[CheckResult, ...] = ()
+    deployed: str = ""
+    """Which arm of an experiment it is about; empty for all that is on trial."""
 
     @property
     def is_due(self) -> bool:
@@ -108,6 +111,8 @@ def decide(policy: Policy, rollout: Rollout, evidence: Evidence | None, now: dat
     The order is the order of importance: harm, then a person's word (a pause came after the go-ahead that it stands beside, or it
     would have been lifted by it), then the end of the stage, then patience.
     """
+    if rollout.phase is Phase.EXPERIMENT and rollout.stage_since is not None:
+        return _decide_experiment(policy, rollout, evidence, now)
     if rollout.phase not in (Phase.SHADOW, Phase.CANARY, Phase.WATCHING) or rollout.stage_since is None:
         return Decision(Kind.HOLD, rollout.sentence)
     checks = judge(policy, rollout, evidence)
@@ -124,6 +129,30 @@ def decide(policy: Policy, rollout: Rollout, evidence: Evidence | None, now: dat
     if rollout.approved:
         return _forward(policy, rollout, "somebody decided not to wait", checks)
     return _decide_stage(policy, rollout, evidence, checks, now)
+
+
+def _decide_experiment(policy: Policy, rollout: Rollout, evidence: Evidence | None, now: datetime) -> Decision:
+    """In the same order: a person's end, harm and losers, a pause, the winner, patience."""
+    spec = policy.rollout.experiment
+    assert spec is not None  # noqa: S101 (the policy that it started with has one)
+    if rollout.stop:
+        return Decision(Kind.ROLL_BACK, f"stopped by {rollout.stop.by}: {rollout.stop.reason}")
+    found = judge_experiment(policy, rollout, evidence, now)
+    if found.lost:
+        return Decision(Kind.ROLL_BACK, found.sentence, found.checks, found.lost.deployed_id)
+    if found.control_won:
+        return Decision(Kind.ROLL_BACK, found.sentence, found.checks)
+    if rollout.hold:
+        return Decision(Kind.HOLD, f"paused by {rollout.hold.by}: {rollout.hold.reason}", found.checks)
+    if found.won and (spec.winner == "promote" or rollout.approved):
+        return Decision(Kind.ADVANCE, found.sentence, found.checks, found.won.deployed_id)
+    if found.won:
+        return Decision(Kind.PAUSE, f"{found.sentence}; `rollouts promote` lets it go on", found.checks)
+    over = time_is_over(spec, rollout, now)
+    if over:
+        kind = Kind.ROLL_BACK if spec.none == "control" else Kind.PAUSE
+        return Decision(kind, f"{over}: {found.sentence}", found.checks)
+    return Decision(Kind.HOLD, found.sentence, found.checks)
 
 
 def _decide_watch(

@@ -39,7 +39,7 @@ def plan_deploying(s: Situation) -> Step:
         return Close(Phase.FAILED, f"Endpoint {r.target} was deleted while v{r.version} was being deployed")
     if endpoint.find(r.deployed_id) is None:
         if r.operation is not None:
-            return _plan_deployment(s)
+            return plan_deployment(s)
         if r.hold:
             return Wait(f"paused by {r.hold.by}: {r.hold.reason}")
         if s.barred:
@@ -94,7 +94,7 @@ def plan_other_holder(s: Situation, endpoint: Endpoint) -> Step | None:
     )
 
 
-def _plan_deployment(s: Situation) -> Step:
+def plan_deployment(s: Situation) -> Step:
     """The deployed model is not visible: under way, failed, or lost."""
     r, op = s.rollout, s.rollout.operation
     assert op is not None  # noqa: S101 (the caller has looked)

@@ -15,9 +15,11 @@ from pydantic import TypeAdapter
 
 from shared.policy.rollout import ERROR_RATE, Metrics, RolloutSpec
 from shared.rollout.agreement import heard_names
+from shared.rollout.contest import Contesting, contest_minute
 from shared.rollout.histogram import merge_histograms
 from shared.rollout.observed import ArmMinute, Minute
 from shared.rollout.proof import Proof, update_proof
+from shared.rollout.statistics.arms import Contest
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Evidence:
     """Minutes of this stage that were never read, after an outage longer than a tick reads back: they count as time, not as judged."""
     proof: Proof = field(default_factory=Proof)
     """For ``advance: evidence``; it outlives the stage."""
+    contest: Contest | None = None
+    """Of an experiment."""
 
     def arm(self, deployed_id: str) -> ArmMinute:
         """All that one arm served in both generations."""
@@ -93,6 +97,7 @@ def gather(
     candidate: str,
     policy: Metrics,
     proving: Proving | None = None,
+    contesting: Contesting | None = None,
 ) -> Evidence:
     """The evidence with these minutes added, in whatever order and however often they come.
 
@@ -108,6 +113,8 @@ def gather(
         evidence = _add(evidence, minute, candidate, policy)
         if proving:
             evidence = replace(evidence, proof=_prove(evidence.proof, proving, minute, candidate))
+        if contesting:
+            evidence = replace(evidence, contest=contest_minute(evidence.contest, contesting, minute.arms))
     return evidence
 
 

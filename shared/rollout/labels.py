@@ -16,6 +16,8 @@ MODEL = "vr-model"
 ROLLOUT = "vr-rollout"
 STABLE = "vr-stable"
 CANDIDATE = "vr-candidate"
+ARMS = "vr-arms"
+"""The arms of an experiment that still have traffic, their ids joined by ``_``."""
 FALLBACK = "vr-fallback"
 SINCE = "vr-since"
 LAG = "vr-lag"
@@ -38,6 +40,8 @@ class TrialLabels:
     stable: str = ""
     candidate: str = ""
     """Who is on trial; empty in a watch, when the former candidate is the stable."""
+    arms: tuple[str, ...] = ()
+    """Of an experiment; empty otherwise."""
     fallback: str = ""
     since: datetime | None = None
     """When the present trial or watch began: an incident that began earlier is not its fault."""
@@ -64,6 +68,7 @@ def read_labels(labels: Mapping[str, str]) -> TrialLabels:
         rollout=labels.get(ROLLOUT, ""),
         stable=labels.get(STABLE, ""),
         candidate=labels.get(CANDIDATE, ""),
+        arms=tuple(filter(None, labels.get(ARMS, "").split("_"))),
         fallback=labels.get(FALLBACK, ""),
         since=_moment(labels.get(SINCE, "")),
         lag=timedelta(seconds=int(lag)) if _NUMBER.fullmatch(lag) else TrialLabels.lag,
@@ -93,6 +98,7 @@ def write_labels(before: Mapping[str, str], trial: TrialLabels) -> dict[str, str
         ROLLOUT: trial.rollout,
         STABLE: trial.stable,
         CANDIDATE: trial.candidate,
+        ARMS: "_".join(trial.arms),
         FALLBACK: trial.fallback,
         SINCE: _seconds(trial.since),
         LAG: str(int(trial.lag.total_seconds())),

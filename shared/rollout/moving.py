@@ -46,13 +46,18 @@ def has_drifted(policy: Policy, rollout: Rollout, endpoint: Endpoint) -> bool:
     ``adopt`` takes any shares of the two for granted; a third model with traffic is never only that.
     """
     if policy.rollout.drift == "adopt":
-        return any(s for m, s in endpoint.split.items() if m not in (rollout.stable_id, rollout.deployed_id))
+        known = {rollout.stable_id, rollout.deployed_id, *(arm.deployed_id for arm in rollout.arms if not arm.out)}
+        return any(s for m, s in endpoint.split.items() if m not in known)
     return not same_split(endpoint.split, _expected(policy, rollout))
 
 
 def _expected(policy: Policy, rollout: Rollout) -> dict[str, int]:
     if rollout.phase is Phase.WATCHING:
         return {rollout.deployed_id: 100}
+    if rollout.phase is Phase.EXPERIMENT:
+        share = policy.rollout.experiment.share if policy.rollout.experiment else 0
+        inside = {arm.deployed_id: share for arm in rollout.arms if not arm.out}
+        return {rollout.stable_id: 100 - sum(inside.values())} | inside
     return canary_split(rollout.stable_id, rollout.deployed_id, policy.rollout.stages[rollout.stage].traffic)
 
 
@@ -107,6 +112,7 @@ def plan_move(s: Situation, endpoint: Endpoint, stage: int, decision: Decision) 
         rollout=r.id,
         stable=r.deployed_id if last else r.stable_id,
         candidate="" if last else r.deployed_id,
+        arms=(),
         fallback=r.stable_id if last else "",
         since=s.now if last or r.stage < 0 else before.since or s.now,
         lag=s.policy.rollout.metrics.lag,
@@ -177,4 +183,4 @@ def is_busy_for_too_long(s: Situation) -> bool:
 def release_labels(endpoint: Endpoint, stable_id: str) -> TrialLabels:
     """The labels of an endpoint on which nothing is on trial or watched any more."""
     trial = read_labels(endpoint.labels)
-    return replace(trial, rollout="", stable=stable_id or trial.stable, candidate="", fallback="", since=None)
+    return replace(trial, rollout="", stable=stable_id or trial.stable, candidate="", arms=(), fallback="", since=None)

@@ -32,6 +32,9 @@ def edges_of(policy: Policy | None, metric: str) -> tuple[float, ...]:
     """The buckets of one metric: every limit, and what comes just above it, so that a value at its limit is within it."""
     checks = [check for check in policy.rollout.checks if check.metric == metric] if policy else []
     limits = {limit for check in checks for limit in _limits(check)}
+    if policy and policy.rollout.experiment and policy.rollout.experiment.objective.metric == metric:
+        objective = policy.rollout.experiment.objective
+        limits |= {x for x in (objective.good_from, objective.good_to) if x is not None}
     scale = {0.0, *SCALE, *(-edge for edge in SCALE)}
     return tuple(sorted(scale | limits | {_above(limit) for limit in limits}))
 

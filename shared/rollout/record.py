@@ -26,6 +26,8 @@ class Phase(StrEnum):
     """Recorded; waits for its evaluation, for the target before it, or for the trial on its endpoint to end."""
     SHADOW = "shadow"
     """Answers users' requests a second time, on an endpoint of its own; nobody but us sees how."""
+    EXPERIMENT = "experiment"
+    """Several versions beside the stable; its winner goes on as a canary."""
     DEPLOYING = "deploying"
     CANARY = "canary"
     WATCHING = "watching"
@@ -43,10 +45,10 @@ class Phase(StrEnum):
     @property
     def is_trial(self) -> bool:
         """Whether it occupies its endpoint: at most one trial per endpoint. A watch is not a trial."""
-        return self in (Phase.SHADOW, Phase.DEPLOYING, Phase.CANARY)
+        return self in (Phase.SHADOW, Phase.EXPERIMENT, Phase.DEPLOYING, Phase.CANARY)
 
 
-_OPEN = (Phase.QUEUED, Phase.SHADOW, Phase.DEPLOYING, Phase.CANARY, Phase.WATCHING)
+_OPEN = (Phase.QUEUED, Phase.SHADOW, Phase.EXPERIMENT, Phase.DEPLOYING, Phase.CANARY, Phase.WATCHING)
 
 
 class Verdict(StrEnum):
@@ -143,6 +145,18 @@ class Consent:
 
 
 @dataclass(frozen=True)
+class Arm:
+    """One version of an experiment, beside the control."""
+
+    name: str
+    version: str
+    deployed_id: str = ""
+    """Empty until its deployment was asked for."""
+    out: str = ""
+    """Why it is out of the experiment; empty while it is in."""
+
+
+@dataclass(frozen=True)
 class Rollout:
     """One rollout, as stored."""
 
@@ -173,6 +187,8 @@ class Rollout:
     stable_version: str = ""
     pinned: dict[str, int] = field(default_factory=dict)
     """Deployed-model id to the minimum replicas it had before we raised them."""
+    arms: tuple[Arm, ...] = ()
+    """Of an experiment; the rollout's version is the newest of them, and the winner once there is one."""
     operation: Operation | None = None
     shift: Shift | None = None
     hold: Hold | None = None
@@ -217,7 +233,7 @@ class LedgerEntry:
     model: str
     at: datetime
     decision: str
-    """advance, promote, hold, pause, resume, roll_back, reassert, start, operate, fail, reject, refuse, supersede, finish, adopt,
+    """advance, promote, hold, pause, resume, roll_back, reassert, start, operate, drop, fail, reject, refuse, supersede, finish, adopt,
     note"""
     sentence: str
     severity: Literal["info", "warning", "error"] = "info"

@@ -50,8 +50,10 @@ def plan_retirement(policy: Policy, endpoint: Endpoint, rollouts: Sequence[Rollo
         return []
     found: list[Retirement] = []
     for deployed in endpoint.deployed:
-        needed = deployed.id in (trial.stable, trial.candidate, trial.fallback) or endpoint.share(deployed.id)
-        owner = next((r for r in rollouts if r.deployed_id == deployed.id), None)
+        needed = deployed.id in (trial.stable, trial.candidate, trial.fallback, *trial.arms) or endpoint.share(
+            deployed.id
+        )
+        owner = next((r for r in rollouts if deployed.id in _deployed_by(r)), None)
         if not needed:
             found += _plan_unneeded(endpoint, deployed, owner, rollouts, now)
         elif trial.rollout == "" or deployed.id == trial.fallback:
@@ -62,6 +64,11 @@ def plan_retirement(policy: Policy, endpoint: Endpoint, rollouts: Sequence[Rollo
 def _plan_unneeded(
     endpoint: Endpoint, deployed: DeployedModel, owner: Rollout | None, rollouts: Sequence[Rollout], now: datetime
 ) -> list[Retirement]:
+    lost_arm = next((arm for r in rollouts for arm in r.arms if arm.deployed_id == deployed.id and arm.out), None)
+    if owner and lost_arm and owner.stage_since and now - owner.updated_at >= GRACE:
+        return [
+            Undeploy(deployed.id, f"Undeployed v{deployed.version} from {endpoint.ref}: it is out of its experiment")
+        ]
     if owner and owner.phase.is_open:
         return []  # of a watch too: its record is behind the endpoint, and says soon how it ended
     if any(r.phase.is_trial and r.stable_id == deployed.id for r in rollouts):
@@ -88,7 +95,12 @@ def _plan_unneeded(
 def _earlier_attempts(rollout: Rollout) -> set[str]:
     """The ids under which it was to be deployed before; a deployment that was given up may still have ended well."""
     attempts = range(1, rollout.attempt + 1)
-    return {deployed_model_id(rollout.id, attempt, draw) for attempt in attempts for draw in range(DRAWS)}
+    of_arms = {deployed_model_id(f"{rollout.id}/{arm.name}", attempt) for arm in rollout.arms for attempt in attempts}
+    return of_arms | {deployed_model_id(rollout.id, attempt, draw) for attempt in attempts for draw in range(DRAWS)}
+
+
+def _deployed_by(rollout: Rollout) -> tuple[str, ...]:
+    return rollout.deployed_id, *(arm.deployed_id for arm in rollout.arms)
 
 
 def _plan_size(

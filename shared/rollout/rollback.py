@@ -83,7 +83,10 @@ def plan_rollback(endpoint: Endpoint | None, alert: Alert, now: datetime) -> Rol
 
 def _attribute(endpoint: Endpoint, trial: TrialLabels, alert: Alert, now: datetime) -> RollbackPlan:
     named = alert.deployed_model
-    on_trial = trial.candidate if endpoint.share(trial.candidate) else ""
+    arms = [arm for arm in trial.arms if endpoint.share(arm)]
+    if arms and (named in arms or (not named and trial.unnamed != "hold") or (not named and alert.rollout)):
+        return _give_back_arms(endpoint, trial, alert, now, [named] if named else arms)
+    on_trial = trial.candidate if endpoint.share(trial.candidate) else arms[0] if arms else ""
     in_watch = bool(trial.fallback) and endpoint.share(trial.stable) > 0
     if named and named == on_trial:
         return _give_back(endpoint, trial, alert, now)
@@ -176,6 +179,29 @@ def _move(
         closed_at=now,
     )
     return RollbackPlan(kind, sentence, rollout=trial.rollout, loser=loser, heir=heir, split=split, labels=labels)
+
+
+def _give_back_arms(
+    endpoint: Endpoint, trial: TrialLabels, alert: Alert, now: datetime, losers: list[str]
+) -> RollbackPlan:
+    """Some arms of an experiment give their shares to the control; the experiment goes on while one is left."""
+    left = tuple(arm for arm in trial.arms if arm not in losers)
+    if not left:
+        whole = replace(trial, candidate=losers[0], arms=())
+        split = dict(endpoint.split)
+        for loser in losers[1:]:
+            split = give_to(split, loser, trial.stable)
+        return _move(replace(endpoint, split=split), whole, alert, now, RollbackKind.GIVE_BACK, losers[0], trial.stable)
+    if endpoint.find(trial.stable) is None:
+        return _move(endpoint, trial, alert, now, RollbackKind.GIVE_BACK, losers[0], trial.stable)
+    split = give_to(endpoint.split, losers[0], trial.stable)
+    names = {d.id: f"v{d.version}" for d in endpoint.deployed}
+    sentence = (
+        f"Dropped {_name(endpoint, losers[0])} from the experiment: {alert.sentence} "
+        f"(traffic was {format_split(endpoint.split, names)}, is {format_split(split, names)})"
+    )
+    labels = replace(trial, arms=left)
+    return RollbackPlan(RollbackKind.GIVE_BACK, sentence, trial.rollout, losers[0], trial.stable, split, labels)
 
 
 def _record(trial: TrialLabels, sentence: str, rollout: str | None = None) -> RollbackPlan:

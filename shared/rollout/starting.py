@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.policy.units import format_duration
 from shared.rollout.deploying import plan_deploy, plan_failed, wait_for_attempt
+from shared.rollout.experimenting import plan_gathering, plan_joining
 from shared.rollout.labels import TrialLabels, read_labels
 from shared.rollout.names import version_in, version_number
 from shared.rollout.observed import Endpoint
@@ -14,7 +15,7 @@ from shared.rollout.step_kinds import VISIBLE_WITHIN, Close, CreateEndpoint, For
 
 
 def plan_queued(s: Situation) -> Step:
-    turn = _plan_turn(s)
+    turn = _plan_turn(s) or plan_joining(s)
     if turn:
         return turn
     if s.gate is not None and s.gate.verdict is Verdict.FAIL:
@@ -114,6 +115,8 @@ def _plan_start(s: Situation, endpoint: Endpoint) -> Step:
     stable = endpoint.find(holders[0]) if holders else None
     if stable and stable.model == r.model and stable.version == r.version:
         return Close(Phase.REJECTED, f"Refused v{r.version}: it has the traffic already")
+    if stable and s.policy.rollout.experiment:
+        return plan_gathering(s, stable.id, stable.version)
     if stable and should_shadow(s, stable):
         return plan_start(s, stable.id, stable.version)
     return plan_deploy(s, endpoint, stable.id if stable else "", stable.version if stable else "")

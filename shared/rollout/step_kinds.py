@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -12,7 +13,7 @@ from shared.rollout.decide import Decision, Kind
 from shared.rollout.gate import GateResult
 from shared.rollout.labels import TrialLabels
 from shared.rollout.observed import Endpoint, OperationState
-from shared.rollout.record import CheckResult, Phase, Rollout
+from shared.rollout.record import Arm, CheckResult, Phase, Rollout
 
 BACK_OFF = timedelta(minutes=5)
 """Before the second attempt of a deployment or a change of replicas; doubles with each (``back_off``)."""
@@ -134,6 +135,8 @@ class AskRollback:
 
     sentence: str
     checks: tuple[CheckResult, ...] = ()
+    deployed: str = ""
+    """One arm of an experiment; empty for all that is on trial."""
 
 
 @dataclass(frozen=True)
@@ -168,6 +171,18 @@ class Tend:
     checks: tuple[CheckResult, ...] = ()
 
 
+@dataclass(frozen=True)
+class Arrange:
+    """Something about an experiment's arms, before and after they have traffic."""
+
+    action: Literal["start", "deploy", "drop"]
+    sentence: str
+    arm: Arm | None = None
+    arms: tuple[Arm, ...] = ()
+    stable_id: str = ""
+    stable_version: str = ""
+
+
 Step = (
     Wait
     | CreateEndpoint
@@ -185,6 +200,7 @@ Step = (
     | AskRollback
     | Supersede
     | Tend
+    | Arrange
     | Close
 )
 
@@ -206,6 +222,12 @@ class Situation:
     """The rollout of the same version on the target before this one."""
     shadow: Endpoint | None = None
     """The shadow endpoint; only for a rollout in its shadow."""
+    arms: tuple[Arm, ...] = ()
+    """The arms that have a queued version; only for a queued rollout of an experiment."""
+    named: Mapping[str, str] = field(default_factory=dict)
+    """By queued version: which arm it is, "" for none."""
+    leading: tuple[Rollout, ...] = ()
+    """Other open rollouts of the endpoint that have arms."""
     busy: str = ""
     """The rollout whose trial occupies the endpoint; at most one does."""
     barred: str = ""

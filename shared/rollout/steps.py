@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from shared.rollout.decide import Kind
 from shared.rollout.deploying import plan_deploying
+from shared.rollout.experimenting import plan_experiment
 from shared.rollout.labels import read_labels
 from shared.rollout.moving import (
     has_drifted,
@@ -30,6 +31,7 @@ from shared.rollout.step_kinds import (
     BUSY_BACK_OFF,
     REPLICAS_WITHIN,
     VISIBLE_WITHIN,
+    Arrange,
     AskApproval,
     AskRollback,
     Close,
@@ -57,6 +59,7 @@ __all__ = [
     "BUSY_BACK_OFF",
     "REPLICAS_WITHIN",
     "VISIBLE_WITHIN",
+    "Arrange",
     "AskApproval",
     "AskRollback",
     "Close",
@@ -98,14 +101,16 @@ def _plan(s: Situation) -> Step:
         return Close(_end(r), f"Rolled back v{r.version}; found on the endpoint's labels, the record was behind")
     if (
         r.stop
-        and r.phase in (Phase.QUEUED, Phase.SHADOW, Phase.DEPLOYING)
-        and not (s.endpoint and s.endpoint.share(r.deployed_id))
+        and r.phase in (Phase.QUEUED, Phase.SHADOW, Phase.EXPERIMENT, Phase.DEPLOYING)
+        and not (s.endpoint and any(s.endpoint.share(one) for one in (r.deployed_id, *(a.deployed_id for a in r.arms))))
     ):
         return Close(r.stop.outcome, f"Stopped v{r.version} before it had traffic, by {r.stop.by}: {r.stop.reason}")
     if r.phase is Phase.QUEUED:
         return plan_queued(s)
     if r.phase is Phase.SHADOW:
         return plan_shadow(s)
+    if r.phase is Phase.EXPERIMENT:
+        return plan_experiment(s)
     if r.phase is Phase.DEPLOYING:
         return plan_deploying(s)
     return _plan_canary(s) if r.phase is Phase.CANARY else _plan_watching(s)

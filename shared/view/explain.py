@@ -99,6 +99,7 @@ def _where(seen: Looked, now: datetime) -> str:
         Phase.QUEUED: f"waits for its turn on {target}",
         Phase.DEPLOYING: f"is being deployed on {target}, without traffic",
         Phase.SHADOW: f"answers copies of the requests to {target} in the shadow; no user sees its answers",
+        Phase.EXPERIMENT: f"leads an experiment on {target}, whose arms are {', '.join(f'{a.name} v{a.version}' for a in r.arms)}",
         Phase.WATCHING: f"has all the traffic of {target} and is watched",
     }.get(r.phase, f"is {_words(r)} on {target}")
     return f"{name} {words}, since {_clock(r.phase_since, now)} ({age(now - r.phase_since)}){held}."

@@ -15,7 +15,7 @@ from shared.view.ledger import entry_json
 from shared.view.next_step import next_step
 from shared.view.standing import rollout_json
 
-JUDGED = (Phase.SHADOW, Phase.CANARY, Phase.WATCHING)
+JUDGED = (Phase.SHADOW, Phase.EXPERIMENT, Phase.CANARY, Phase.WATCHING)
 """The phases in which there is something to judge."""
 
 

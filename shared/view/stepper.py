@@ -72,7 +72,7 @@ def _position(
         return last
     if phase is Phase.CANARY or (not rollout.phase.is_open and rollout.stage >= 0):
         return min(keys.index(f"stage{rollout.stage}") if f"stage{rollout.stage}" in keys else last, last)
-    if phase is Phase.DEPLOYING:
+    if phase in (Phase.EXPERIMENT, Phase.DEPLOYING):
         return keys.index("deploy")
     if phase is Phase.SHADOW:
         return keys.index("shadow") if "shadow" in keys else 0

@@ -56,7 +56,7 @@ notify: [irc://ml]
     assert found == [
         "6: rollout.drift: 'stop' is not one of the choices; allowed: pause, reassert, adopt",
         "10: rollout.checks[1].p95_at_mots: unknown key; did you mean p95_at_most?; allowed: metric, at_most, p50_at_most,"
-        " p95_at_most, p99_at_most, mean_at_most, mean_at_least, range, outside, share_above, share_below, margin, floor,"
+        " p95_at_most, p99_at_most, mean_at_most, mean_at_least, range, outside, share_above, share_below, margin, labels, floor,"
         " min_samples, gating",
         "11: notify[0]: 'irc://ml' is not allowed here; allowed: a channel such as slack://ml-alerts, gchat://ml-alerts or"
         " webhook://ml-alerts?from=error",
@@ -133,7 +133,7 @@ def test_missing_and_mistyped_required_keys_do_not_hide_the_rest(tmp_path: Path)
         ),
         ("rollout: {stages: []}", "5: rollout.stages: the list is empty; allowed: a list of at least 1; each entry a mapping"),
         ("rollout: {stages: 10}", "5: rollout.stages: 10 is not allowed here; allowed: a list of at least 1"),
-        ("rollout: [canary]", "5: rollout: a list is not allowed here; allowed: a mapping with the keys strategy, advance"),
+        ("rollout: [canary]", "5: rollout: a list is not allowed here; allowed: a mapping with the keys strategy, experiment, advance"),
         (
             "rollout: {metrics: {lag: soon}}",
             "5: rollout.metrics.lag: 'soon' is not a duration; write it like 90s, 15m, 4h or 7d; allowed: a duration such as",

@@ -107,11 +107,12 @@ def test_a_phase_is_open_on_trial_or_over() -> None:
     assert {p for p in Phase if p.is_open} == {
         Phase.QUEUED,
         Phase.SHADOW,
+        Phase.EXPERIMENT,
         Phase.DEPLOYING,
         Phase.CANARY,
         Phase.WATCHING,
     }
-    assert {p for p in Phase if p.is_trial} == {Phase.SHADOW, Phase.DEPLOYING, Phase.CANARY}
+    assert {p for p in Phase if p.is_trial} == {Phase.SHADOW, Phase.EXPERIMENT, Phase.DEPLOYING, Phase.CANARY}
 
 
 def test_a_change_of_phase_restarts_its_clock_and_no_other_change_does() -> None:
