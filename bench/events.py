@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from bench.trial import PROJECT, REGION, Begun, TrialCloud
 from shared import topics
+from shared.identity import ASSERTION
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Event:
     about: str
     headers: Mapping[str, str] = field(default_factory=dict)
     answers: tuple[int, ...] = (200,)
+    method: str = "POST"
 
 
 def push(topic: str, data: bytes, about: str = "", **attributes: str) -> Event:
@@ -85,6 +87,9 @@ def event_for(function: str, cloud: TrialCloud, begun: Begun) -> Event:
             return Event(
                 "/", _json(id=uuid.uuid4().hex, command="pause", rollout=begun.rollout), "a person pauses", headers
             )
+        case "status_page":
+            headers = {ASSERTION: cloud.page.assertion()}
+            return Event(f"/rollouts/{begun.rollout}", b"", "a person looks at a rollout", headers, method="GET")
         case _:
             return tick(function)
 

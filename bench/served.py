@@ -82,7 +82,7 @@ class Served:
                 continue
             with contextlib.closing(connection):
                 headers = {"Content-Type": "application/json", **event.headers}
-                connection.request("POST", event.path, event.body, headers)
+                connection.request(event.method, event.path, event.body, headers)
                 answer = connection.getresponse()
                 answer.read()
             if answer.status not in event.answers:

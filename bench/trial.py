@@ -17,6 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
+from local.iap import AUDIENCE as PAGE_AUDIENCE
+from local.iap import IdentityAwareProxy
 from local.identity import Issuer, KeyServer
 from local.process import Part
 from local.pubsub.wiring import wire
@@ -67,6 +69,8 @@ class TrialCloud:
         self._folder = folder
         self._stack = ExitStack()
         self._issuer = Issuer.create()
+        self.page = IdentityAwareProxy(PERSON, lambda: "http://127.0.0.1:9")
+        """Who signs for the status page; what it would forward goes nowhere."""
         self.environment: dict[str, str] = {}
         self.policy = _with_custom_jobs(load_policy(POLICY))
         target = self.policy.targets[0]
@@ -171,6 +175,8 @@ class TrialCloud:
         self._set(GOOGLE_CLOUD_PROJECT=PROJECT, NOTIFY_CHANNELS=json.dumps(channels))
         self._set(ALERT_TOKEN=uuid.uuid4().hex, ID_TOKEN_CERTS_URL=keys.url, COMMAND_AUDIENCE=_AUDIENCE)
         self._set(COMMAND_OPERATORS=PERSON)
+        self._stack.enter_context(self.page)
+        self._set(IAP_CERTS_URL=self.page.keys_url, PAGE_AUDIENCE=PAGE_AUDIENCE)
         pubsub = self._run("pubsub", "local.pubsub", "--port", "0")
         self._set(PUBSUB_EMULATOR_HOST=pubsub)
         wire(pubsub, PROJECT, {}, str, topics=topics.ALL)

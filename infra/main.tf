@@ -43,6 +43,10 @@ module "function" {
   environment = merge(each.value.environment, each.key == "receive_command" ? {
     COMMAND_AUDIENCE  = local.audience
     COMMAND_OPERATORS = join(" ", var.operators)
+    } : {}, each.key == "status_page" ? {
+    # The assertion of Identity-Aware Proxy is made for the service that it stands before.
+    PAGE_AUDIENCE     = "/projects/${local.number}/locations/${var.project.region}/services/status-page"
+    COMMAND_OPERATORS = join(" ", var.operators)
     } : {}, each.key == "notify" && var.page.url != "" ? {
     STATUS_PAGE_URL = var.page.url
   } : {})

@@ -23,6 +23,8 @@ from typing import Any, Literal, Self
 from local.functions import FUNCTIONS
 from local.google_emulators import NotInstalled, start_pubsub
 from local.host import ProcessHost, discover
+from local.iap import AUDIENCE as PAGE_AUDIENCE
+from local.iap import IdentityAwareProxy
 from local.identity import Issuer, KeyServer
 from local.process import Part
 from local.pubsub.wiring import Route, wire
@@ -105,6 +107,8 @@ class LocalCloud:
         self.notice_secret = secrets.token_urlsafe(24)
         self.receiver = Receiver(self.notice_secret)
         self.environment: dict[str, str] = {}
+        self.page = IdentityAwareProxy(OPERATOR, lambda: self.url("status_page"))
+        """Where people look; ``page.url`` is its address."""
         self._stack = ExitStack()
         self._url: Callable[[str], str] | None = None
 
@@ -151,6 +155,7 @@ class LocalCloud:
         self._set(CLOCK_RATE=f"{self.settings.rate:g}", CLOCK_ORIGIN=f"{time.time():.3f}", GOOGLE_CLOUD_PROJECT=PROJECT)
         keys = self._stack.enter_context(KeyServer(self.issuer))
         self._stack.enter_context(self.receiver)
+        self._stack.enter_context(self.page)
         self._set(PUBSUB_EMULATOR_HOST=self._serve_pubsub())
         # The topics first: log entries and incidents are published as soon as Vertex AI is there.
         wire(self.pubsub, PROJECT, {}, lambda name: name, topics=topics.ALL)
@@ -173,6 +178,9 @@ class LocalCloud:
             ALERT_TOKEN=self.alert_token,
             ID_TOKEN_CERTS_URL=keys.url,
             COMMAND_AUDIENCE="rollouts-local",
+            IAP_CERTS_URL=self.page.keys_url,
+            PAGE_AUDIENCE=PAGE_AUDIENCE,
+            PAGE_REFRESH="3",
             COMMAND_OPERATORS=OPERATOR,
             NOTIFY_CHANNELS=json.dumps(
                 {"arr-coc-alerts": {"url": self.receiver.url, "secret": self.notice_secret}}

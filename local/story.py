@@ -142,6 +142,7 @@ class Story:
             self._store = store_from_env()
             self._began = clock.now()
             self.watcher.start(self._look)
+            self.watcher.chapter(f"the status page, for as long as this plays: {self.cloud.page.url}")
             try:
                 self.play()
                 self._facts = self._collect(complete=True)

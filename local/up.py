@@ -128,6 +128,7 @@ def _environment(cloud: LocalCloud) -> dict[str, str]:
         "ROLLOUTS_COMMAND_URL": cloud.url("receive_command"),
         "ROLLOUTS_ID_TOKEN": token,
         "ALERT_URL": _webhook(cloud),
+        "PAGE_URL": cloud.page.url,
     }
 
 
@@ -145,6 +146,8 @@ def _tell(cloud: LocalCloud, rate: float) -> None:
     _say(
         f"""
 Everything runs; v1 of {EXAMPLE} is on its way. Time passes {pace} (RATE=30 make up: 30 times as fast).
+The status page, on which you are {OPERATOR}: {cloud.page.url}
+
 In another terminal:
 
   . {file}

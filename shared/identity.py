@@ -1,7 +1,7 @@
-"""Who is calling: ID tokens that Google signed.
+"""Who is calling: ID tokens that Google signed, and the assertions of Identity-Aware Proxy.
 
-Pub/Sub does not say who published, so what needs an identity comes over HTTPS. Where the key set is fetched from is the only thing
-that the local system has different (``ID_TOKEN_CERTS_URL``).
+Pub/Sub does not say who published, so what needs an identity comes over HTTPS. Where the key sets are fetched from is the only thing
+that the local system has different (``ID_TOKEN_CERTS_URL``, ``IAP_CERTS_URL``).
 """
 
 from __future__ import annotations
@@ -14,6 +14,10 @@ from typing import Any
 from shared.errors import PermanentError, TransientError
 
 GOOGLE_CERTS = "https://www.googleapis.com/oauth2/v1/certs"
+IAP_CERTS = "https://www.gstatic.com/iap/verify/public_key"
+IAP_ISSUER = "https://cloud.google.com/iap"
+ASSERTION = "X-Goog-IAP-JWT-Assertion"
+"""The header in which Identity-Aware Proxy says who is there; its other headers are not signed, so nobody reads them."""
 ISSUERS = ("accounts.google.com", "https://accounts.google.com")
 KEPT = 600.0
 """Wall seconds for which fetched keys are used: strangers' tokens must not become as many requests to Google."""
@@ -53,7 +57,25 @@ class Keys:
             raise UnauthenticatedError("the ID token carries no verified e-mail address")
         return str(claims["email"])
 
-    def _claims(self, token: str, audience: str) -> Mapping[str, Any]:
+    def verified_person(self, assertion: str, audience: str) -> str:
+        """The e-mail address in a valid assertion of Identity-Aware Proxy (ES256); UnauthenticatedError that repeats nothing of it.
+
+        ``audience`` is ``/projects/NUMBER/locations/REGION/services/SERVICE`` (cloud.google.com/iap/docs/signed-headers-howto).
+        """
+        if not audience:
+            raise UnauthenticatedError("nobody can be known here: PAGE_AUDIENCE is not set")
+        if not assertion:
+            raise UnauthenticatedError(
+                "the request did not come through Identity-Aware Proxy; open the address that it protects"
+            )
+        if len(assertion) > LONGEST or assertion.count(".") != 2:
+            raise UnauthenticatedError("the assertion of Identity-Aware Proxy is not valid: it is none")
+        claims = self._claims(assertion, audience, "the assertion of Identity-Aware Proxy")
+        if claims.get("iss") != IAP_ISSUER or not claims.get("email") or not isinstance(claims["email"], str):
+            raise UnauthenticatedError("the assertion of Identity-Aware Proxy names nobody")
+        return str(claims["email"])
+
+    def _claims(self, token: str, audience: str, what: str = "the ID token") -> Mapping[str, Any]:
         import jwt
         from google.auth import exceptions
         from google.oauth2 import id_token
@@ -70,7 +92,7 @@ class Keys:
                 # make either stumble over its content.
                 why = _why(exc, audience)
                 if is_last or why != FORGED:
-                    raise UnauthenticatedError(f"the ID token is not valid: {why}") from None
+                    raise UnauthenticatedError(f"{what} is not valid: {why}") from None
         raise AssertionError("the second attempt returns or raises")
 
     def _keys(self, older_than: float) -> Any:

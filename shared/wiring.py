@@ -99,6 +99,12 @@ class World:
         return Keys(self.environment.get("ID_TOKEN_CERTS_URL", GOOGLE_CERTS))
 
     @cached_property
+    def iap_keys(self) -> Keys:
+        from shared.identity import IAP_CERTS, Keys
+
+        return Keys(self.environment.get("IAP_CERTS_URL", IAP_CERTS))
+
+    @cached_property
     def store(self) -> Store:
         return store_from_env(self.environment)
 

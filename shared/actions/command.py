@@ -144,6 +144,13 @@ def _admit(
     _admit_named(world, command, who, policy.model, actor, about)
 
 
+def is_allowed(world: World, policy: Policy, rollout: Rollout, command: str, actor: str) -> bool:
+    """Whether this person may: for those who ask before they offer it. ``obey`` asks again."""
+    of_stage = approvers(policy, rollout) if command == "approve" else ()
+    people = of_stage or _operators(world, policy.model, policy.access.operators).people
+    return actor.casefold() in {one.casefold() for one in people}
+
+
 @dataclass(frozen=True)
 class Named:
     """Who may command, and how that is said."""

@@ -12,6 +12,9 @@ from shared.view.looked import JUDGED, Looked, looked
 if TYPE_CHECKING:
     from shared.store.store import Store
 
+NAMED = 50
+"""The newest rollouts of its model, whose versions are called by their names beside it."""
+
 
 def look(store: Store, rollout: Rollout, now: datetime) -> Looked:
     """The rollout with its policy, ledger and the evidence of this moment."""
@@ -23,7 +26,7 @@ def look(store: Store, rollout: Rollout, now: datetime) -> Looked:
         stored.policy if stored else None,
         evidence,
         store.ledger(rollout=rollout.id),
-        version_names(store.rollouts_of_model(rollout.model)),
+        version_names([*store.rollouts_of_model(rollout.model, NAMED), rollout]),
         busy,
         now,
     )

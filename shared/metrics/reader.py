@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from google.cloud.monitoring_v3.services.metric_service.client import MetricServiceClient
@@ -57,6 +57,24 @@ class _Query:
     also_by: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class _Span:
+    """What time of which project."""
+
+    project: str
+    start: datetime
+    end: datetime
+    step: timedelta
+
+
+def _limited(query: _Query, only: Key | None) -> _Query:
+    """The same of one endpoint."""
+    if only is None:
+        return query
+    here = " AND ".join(f'{selector} = "{name}"' for selector, name in zip(query.arm[:2], only, strict=True))
+    return replace(query, condition=f"{query.condition} AND {here}" if query.condition else here)
+
+
 _BUILT_IN_ARM = ("resource.labels.location", "resource.labels.endpoint_id", "metric.labels.deployed_model_id")
 # A user's metric cannot be written against a Vertex AI endpoint (only generic resources take custom metrics).
 _USER_ARM = ("resource.labels.location", "metric.labels.endpoint_id", "metric.labels.deployed_model_id")
@@ -92,7 +110,13 @@ class ServedMetrics:
         self._client = monitoring_client(MetricServiceClient, MetricServiceGrpcTransport)
 
     def minutes(
-        self, project: str, start: datetime, end: datetime, metrics: Collection[str]
+        self,
+        project: str,
+        start: datetime,
+        end: datetime,
+        metrics: Collection[str],
+        only: Key | None = None,
+        step: timedelta = timedelta(seconds=_SECONDS),
     ) -> dict[Key, list[Minute]]:
         """What each arm served in each minute of ``(start, end]``, by endpoint, in order.
 
@@ -100,13 +124,17 @@ class ServedMetrics:
         named. An error is a 5xx: a 4xx is the caller's mistake, whichever model answers it. What has no series is absent, never
         zero. Metrics become visible at different times, so an arm can have values and no requests yet: its ``requests`` are
         then 0, not the number of values.
+
+        ``only`` is one endpoint instead of all, and ``step`` a longer time than a minute (whole minutes) per part, counted back from
+        ``end``: what a person looks at.
         """
         if start.timestamp() % _SECONDS or end.timestamp() % _SECONDS or start >= end:
             raise ValueError(f"start and end must be whole minutes in this order, not {start} and {end}")
         gathered: dict[Key, dict[datetime, dict[str, _Gathering]]] = defaultdict(
             lambda: defaultdict(lambda: defaultdict(_Gathering))
         )
-        for arm, code, at, value in self._read(project, start, end, _RESPONSES):
+        span = _Span(project, start, end, step)
+        for arm, code, at, value in self._read(span, _limited(_RESPONSES, only)):
             served = gathered[arm[:2]][at][arm[2]]
             count = round(_number(value))
             served.requests += count
@@ -115,22 +143,20 @@ class ServedMetrics:
         if LATENCY in metrics:
             queries[LATENCY] = _LATENCIES
         for name, query in queries.items():
-            for arm, _, at, value in self._read(project, start, end, query):
+            for arm, _, at, value in self._read(span, _limited(query, only)):
                 if (values := _values(value)) is not None:
                     gathered[arm[:2]][at][arm[2]].values[name] = values
         return {key: [_minute(at, arms) for at, arms in sorted(by_time.items())] for key, by_time in gathered.items()}
 
-    def _read(
-        self, project: str, start: datetime, end: datetime, query: _Query
-    ) -> Iterator[tuple[tuple[str, str, str], str, datetime, Any]]:
+    def _read(self, span: _Span, query: _Query) -> Iterator[tuple[tuple[str, str, str], str, datetime, Any]]:
         """Every point of one metric: its arm, what else it is told apart by, its minute's end, its value."""
         selectors = query.arm + query.also_by
         request = metric_service.ListTimeSeriesRequest(
-            name=f"projects/{project}",
+            name=f"projects/{span.project}",
             filter=" AND ".join(filter(None, (f'metric.type = "{query.metric}"', query.condition))),
-            interval=common.TimeInterval(start_time=_stamp(start), end_time=_stamp(end)),
+            interval=common.TimeInterval(start_time=_stamp(span.start), end_time=_stamp(span.end)),
             aggregation=common.Aggregation(
-                alignment_period=Duration(seconds=_SECONDS),
+                alignment_period=Duration(seconds=int(span.step.total_seconds())),
                 per_series_aligner=query.aligner,
                 cross_series_reducer="REDUCE_SUM",
                 group_by_fields=selectors,
@@ -138,7 +164,7 @@ class ServedMetrics:
             view="FULL",
         )
         try:
-            with translated(f"reading {query.metric} of project {project}"):
+            with translated(f"reading {query.metric} of project {span.project}"):
                 for series in raw_pages(self._client().list_time_series(request, **patience.read()), "time_series"):
                     region, endpoint, deployed, *rest = (_label(series, selector) for selector in selectors)
                     if not (region and endpoint and deployed):

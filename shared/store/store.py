@@ -103,6 +103,11 @@ class Store:
         found = self._documents.query("rollouts", {"open": True}, order_by="updated_at")
         return list(readable(lambda s: StoredRollout(read_rollout(s), s.revision), found))
 
+    def ended_rollouts(self, limit: int) -> list[Rollout]:
+        """What has ended and asks for nothing more, newest change first."""
+        found = self._documents.query("rollouts", {"open": False}, order_by="updated_at", descending=True, limit=limit)
+        return list(readable(read_rollout, found))
+
     def rollouts_of_model(self, model: str, limit: int | None = None) -> list[Rollout]:
         """Newest change first."""
         found = self._documents.query("rollouts", {"model": model}, order_by="updated_at", descending=True, limit=limit)

@@ -34,6 +34,7 @@ WANTED = {
         "ROLLOUTS_COMMAND_URL",
         "ROLLOUTS_ID_TOKEN",
         "ALERT_URL",
+        "PAGE_URL",
     ),
 }
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.slow
 
 MOST_MEMORY = 512
 """MiB of server and worker together, which is what a function is given."""
-OVER_HTTPS = ("receive_alert", "receive_command")
+OVER_HTTPS = ("receive_alert", "receive_command", "status_page")
 BY_SCHEDULE = ("assess_rollouts", "find_training_runs", "replay_requests", "retire_models")
 
 PROBE = """
@@ -38,7 +38,8 @@ import functions_framework
 
 name, event = sys.argv[1], json.load(sys.stdin)
 client = functions_framework.create_app(name, "main.py").test_client()
-answer = client.post(event["path"], data=event["body"], headers={"Content-Type": "application/json", **event["headers"]})
+headers = {"Content-Type": "application/json", **event["headers"]}
+answer = client.open(event["path"], method=event["method"], data=event["body"], headers=headers)
 files = {module: getattr(sys.modules[module], "__file__", None) for module in list(sys.modules)}
 print()
 print(json.dumps({"status": answer.status_code, "files": files}))
@@ -151,6 +152,7 @@ CLIENTS = {
     "retire_models": {ENDPOINTS},
     "roll_back": {ENDPOINTS, *PUBSUB},
     "start_rollout": {REGISTRY, *PUBSUB},
+    "status_page": {ENDPOINTS, MONITORING},
 }
 """The generated clients that a function has loaded when it has handled one event (``bench.events``): what it pays for."""
 
@@ -185,7 +187,7 @@ def test_nothing_of_the_repository_can_be_imported_beside_the_zip(deployed: Depl
 
 def probe(deployed: Deployed, name: str, event: Event) -> dict[str, str | None]:
     """The modules of a fresh interpreter that has handled one event, with their files."""
-    request = {"path": event.path, "body": event.body.decode(), "headers": dict(event.headers)}
+    request = {"path": event.path, "body": event.body.decode(), "headers": dict(event.headers), "method": event.method}
     done = subprocess.run(
         [*INTERPRETER, "-c", PROBE, name],
         cwd=deployed.folders[name],

@@ -56,7 +56,13 @@ def test_a_function_is_its_folders_name_and_fits_on_a_screen(folder: Path) -> No
 
 def test_the_functions_of_the_house_are_all_there() -> None:
     wanted = "advance_rollout assess_rollouts find_training_runs notify receive_alert receive_command register_model"
-    assert {p.name for p in FUNCTIONS} >= {*wanted.split(), "retire_models", "roll_back", "start_rollout"}
+    assert {p.name for p in FUNCTIONS} >= {
+        *wanted.split(),
+        "retire_models",
+        "roll_back",
+        "start_rollout",
+        "status_page",
+    }
 
 
 def test_every_pinned_requirement_that_is_named_has_its_reason() -> None:
