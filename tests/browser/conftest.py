@@ -17,7 +17,9 @@ from local.iap import AUDIENCE, IdentityAwareProxy
 from local.stepped import Apps
 from tests.functional.functions.harness import Cloud
 
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
 QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"),
     *("--disable-sync", "--no-first-run"),
@@ -79,7 +81,9 @@ class Town:
         page.set_default_timeout(30_000)
         page.on("console", lambda said: self._note(said.type in ("error", "warning"), f"console: {said.text}"))
         page.on("pageerror", lambda error: self._note(True, f"script: {error}"))
-        page.on("request", lambda asked: self._note(not asked.url.startswith(f"{self.url}/"), f"elsewhere: {asked.url}"))
+        page.on(
+            "request", lambda asked: self._note(not asked.url.startswith(f"{self.url}/"), f"elsewhere: {asked.url}")
+        )
         try:
             yield page
         finally:
@@ -100,7 +104,12 @@ def town(chromium: Any, apps: Apps, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     serving = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     serving.start()
     with IdentityAwareProxy(ANN, lambda: f"http://127.0.0.1:{server.server_port}") as proxy:
-        settings = {"IAP_CERTS_URL": proxy.keys_url, "PAGE_AUDIENCE": AUDIENCE, "COMMAND_OPERATORS": ANN, "PAGE_REFRESH": "1"}
+        settings = {
+            "IAP_CERTS_URL": proxy.keys_url,
+            "PAGE_AUDIENCE": AUDIENCE,
+            "COMMAND_OPERATORS": ANN,
+            "PAGE_REFRESH": "1",
+        }
         for name, value in (cloud.environment() | settings).items():
             monkeypatch.setenv(name, value)
         cloud.open()

@@ -37,14 +37,16 @@ def test_a_rollout_is_watched_from_its_first_share_to_its_rollback(town: Town) -
         assert page.locator('.steps [aria-current="step"] .name').inner_text() == "10 %"
         town.cloud.minutes(10)
         page.get_by_text("50 %", exact=True).first.wait_for()
-        page.locator('.steps [aria-current="step"]', has_text="50 %").wait_for()  # without a reload: it refreshes itself
+        page.locator(
+            '.steps [aria-current="step"]', has_text="50 %"
+        ).wait_for()  # without a reload: it refreshes itself
         town.cloud.minutes(6, errors={"2": 0.3})
         page.locator("h1 .chip", has_text="rolled back").wait_for()
         assert town.cloud.split() == {"1": 100}
         assert "is rolled back" in page.locator("#said").inner_text()  # told to who does not see it
         assert page.locator(".timeline .ring").count() == 1
         assert str(page.locator("text.end-bad").text_content()).startswith("rolled back")
-        assert page.locator('.steps .step-ended .detail').inner_text() == "ended here"
+        assert page.locator(".steps .step-ended .detail").inner_text() == "ended here"
         assert page.locator(".verdict.is-fail").count() == 1
         assert page.get_by_role("link", name="Abort").count() == 0
         picture(page, "page-rolled-back")
@@ -130,5 +132,9 @@ def test_every_page_is_accessible_in_both_themes_at_both_widths(town: Town, them
             found[path] = axe.run(page).response["violations"]
             # Nothing is wider than the screen but what scrolls by itself.
             assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), path
-    told = {path: [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations] for path, violations in found.items() if violations}
+    told = {
+        path: [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations]
+        for path, violations in found.items()
+        if violations
+    }
     assert not told
