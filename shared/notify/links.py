@@ -21,7 +21,11 @@ def links_of(entry: LedgerEntry, rollout: Rollout | None, page: str) -> tuple[Li
     """Addresses are made of ids, each quoted: nothing in them can end the address or begin another."""
     found = []
     if page and entry.rollout:
-        found.append(Link("Rollout", f"{page.rstrip('/')}/rollouts/{_quoted(entry.rollout)}"))
+        there = f"{page.rstrip('/')}/rollouts/{_quoted(entry.rollout)}"
+        found.append(Link("Rollout", there))
+        if entry.decision == "ask":
+            # It opens a page that asks; only the form on it agrees.
+            found.append(Link("Approve", f"{there}/approve"))
     ref = _target(entry, rollout)
     if ref is None:
         return tuple(found)

@@ -88,7 +88,7 @@ STORIES: Mapping[str, Announcement] = {
         )
     ),
     "asked": told(
-        entry("ask", "Waiting for ml-leads@example.com to approve 50 %, until 14:42 UTC", severity="warning"), page=""
+        entry("ask", "Waiting for ml-leads@example.com to approve 50 %, until 14:42 UTC", severity="warning")
     ),
     "nobodys_alert": told(
         LedgerEntry(

@@ -123,6 +123,13 @@ def test_spans_are_short(seconds: int, text: str) -> None:
     assert write_span(seconds) == text
 
 
+def test_a_question_leads_to_the_page_that_asks() -> None:
+    links = {link.label: link.url for link in STORIES["asked"].links}
+    assert links["Approve"] == f"{links['Rollout']}/approve"
+    assert "Approve" not in {link.label for link in STORIES["promoted"].links}
+    assert [link.label for link in told(entry("ask", "s"), page="").links] == ["Endpoint", "Version", "Logs"]
+
+
 def test_a_notification_names_the_model_once() -> None:
     assert slack_message(STORIES["rolled_back"])["text"].count("arr-coc-relevance v4") == 1
     assert slack_message(STORIES["promoted"])["text"].startswith("arr-coc-relevance: Promoted v4")
