@@ -92,8 +92,9 @@ soak: $(READY) ## 600 whole rollouts, 10,000 events, 100,000 malformed requests,
 	@FUZZ_EXAMPLES=3000 $(BIN)/python -m pytest -n auto --timeout 3000 tests/fuzz
 	@$(BIN)/python -m docs.generate
 
-crashes: $(READY) ## every outgoing call of every flow killed, alone and in pairs, in about an hour (writes docs/reliability.md)
+crashes: $(READY) ## every outgoing call of every flow gone wrong, alone and in pairs of deaths: hours (writes docs/crashes.json)
 	@$(BIN)/python -m bench.crashes
+	@$(BIN)/python -m docs.generate
 
 package: $(READY) ## one zip per function in build/functions
 	@$(BIN)/python -m infra.package

@@ -56,4 +56,14 @@ def _webhook(kept: dict[str, Any]) -> list[str]:
     return lines
 
 
-_TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {"load": _load, "webhook": _webhook}
+def _crashes(kept: dict[str, Any]) -> list[str]:
+    lines = ["| flow | single faults | pairs of deaths | did not converge | on |", "| --- | ---: | ---: | ---: | --- |"]
+    for name, one in kept.items():
+        of = "" if one["singles"] == one["points"] else f" of {one['points']}"
+        lines.append(f"| {name} | {one['singles']}{of} | {one['pairs']} | {len(one['wrong'])} | {one['on']} |")
+    sums = [sum(one[key] for one in kept.values()) for key in ("singles", "pairs")]
+    lines.append(f"| all | {sums[0]:,} | {sums[1]:,} | {sum(len(one['wrong']) for one in kept.values())} | |")
+    return lines
+
+
+_TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {"load": _load, "webhook": _webhook, "crashes": _crashes}

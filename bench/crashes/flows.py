@@ -90,7 +90,7 @@ def train_silently(run: str) -> Act:
     return act
 
 
-def command(name: str, version: str = "", **more: str) -> Act:
+def command(name: str, version: str = "", **more: Any) -> Act:
     """A person says what is to be done."""
 
     def act(plant: Plant) -> None:
@@ -193,6 +193,7 @@ STATES: dict[str, Before] = {
     "deploying": Before("second queued", (wait(1, 1),), lambda plant: plant.phase("2") is Phase.DEPLOYING),
     "on trial": Before("deploying", (wait(6, 1),), has("2", 10, Phase.CANARY)),
     "deploying and held": Before("deploying", (command("pause", "2"),), lambda plant: plant.is_held("2")),
+    "on trial and held": Before("on trial", (command("pause", "2"),), lambda plant: plant.is_held("2")),
     "half": Before("on trial", (wait(16),), has("2", 50, Phase.CANARY)),
     "watching": Before("half", (wait(16),), has("2", 100, Phase.WATCHING)),
     "promoted": Before("watching", (wait(44),), has("2", 100, Phase.PROMOTED), ALL - {"retire_models"}),
@@ -227,9 +228,10 @@ FLOWS: tuple[Flow, ...] = (
     Flow("roll back by incident", "half", (incident("2"),), has("1", 100, Phase.PROMOTED)),
     Flow("roll back in the watch", "watching", (incident("2"),), has("1", 100, Phase.PROMOTED)),
     Flow("roll back by a person", "on trial", (command("abort", "2"),), has("1", 100, Phase.PROMOTED)),
-    Flow("promote by a person", "on trial", (command("promote", "2"),), has("2", 50, Phase.CANARY)),
+    Flow("promote by a person", "on trial", (command("promote", "2", traffic=50),), has("2", 50, Phase.CANARY)),
     Flow("pause", "on trial", (command("pause", "2"),), lambda plant: plant.is_held("2")),
-    Flow("supersede", "on trial", (train("run-3"),), has("3", 10, Phase.CANARY), ALL - {"retire_models"}),
+    # Held, so that it does not advance before the newer one comes, however late that is.
+    Flow("supersede", "on trial and held", (train("run-3"),), has("3", 10, Phase.CANARY), ALL - {"retire_models"}),
     Flow(
         # Its deployment ends after it was aborted: what then appears is nobody's, and is undeployed.
         "abort while it is deployed",

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.crashes.faults import FlowError, KilledError
+from bench.crashes.near import NearChannel
 from bench.crashes.watch import Watch, WatchedDocuments, watched_channels
 from local.cloud import ROUTES
 from local.identity import Issuer, KeyServer
@@ -98,6 +99,12 @@ class Plant(Servers):
         """The share of failed requests, by version."""
         self.people = Receiver(SECRET, self.clock)
         self.minute = 0
+        self.skew = timedelta(0)
+        """By how much the clocks of the functions are wrong."""
+        self.requests = 300
+        """How many are served in a minute."""
+        self.arrange: Callable[[list[tuple[str, Message]]], list[tuple[str, Message]]] = lambda waiting: waiting
+        """In which order, and how often, what waits is delivered."""
         self.told: set[str] = set()
         """The ledger entries of which people have heard."""
         self.dead: list[Message] = []
@@ -127,17 +134,22 @@ class Plant(Servers):
             os.environ.update(ID_TOKEN_CERTS_URL=keys.url, COMMAND_AUDIENCE=AUDIENCE, ALERT_TOKEN=TOKEN)
             os.environ.update(NOTIFY_CHANNELS=json.dumps(channels), CLOCK_RATE="5000", COMMAND_OPERATORS=OPERATOR)
             stack.callback(made.close)
-            stack.enter_context(watched_channels(watch))
+            stack.enter_context(watched_channels(watch, made.near()))
             made.renew()
             with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
                 yield made
+
+    def near(self) -> dict[str, NearChannel]:
+        """Channels straight to the servers of this process, by address."""
+        vertex = [*self.emulator.handlers(), *self.monitoring.handlers()]
+        return {self.address: NearChannel(vertex), self.pubsub.address: NearChannel(self.pubsub.handlers)}
 
     def renew(self) -> None:
         """A new instance of every function: nothing is remembered."""
         if "store" in vars(world()):
             world().store.close()
         world.cache_clear()
-        world().now = self.clock
+        world().now = lambda: self.now + self.skew
         documents = WatchedDocuments(self.store / "rollouts.db")
         documents.watch = self.watch
         world().store = Store(documents)
@@ -177,6 +189,7 @@ class Plant(Servers):
         self.people.received.clear()
         self.people.notices.clear()
         self.told, self.dead = set(state.told), []
+        self.skew, self.requests, self.arrange = timedelta(0), 300, lambda waiting: waiting
         self.kills = self.refused = 0
         self._ids = iter(range(1, 1_000_000))
         self._put_back(list(state.waiting))
@@ -279,7 +292,7 @@ class Plant(Servers):
             ]
             if not waiting:
                 return
-            for function, message in waiting:
+            for function, message in self.arrange(waiting):
                 self._push_or_keep(function, message)
         raise FlowError(f"events did not come to an end in {ROUNDS} rounds")
 
@@ -358,13 +371,13 @@ class Plant(Servers):
         self.refused += status >= 300
         return status
 
-    def _serve(self, endpoints: list[Endpoint], requests: int = 300) -> None:
+    def _serve(self, endpoints: list[Endpoint]) -> None:
         """Report what the present split serves in this minute."""
         for endpoint in endpoints:
             labels = {"resource_container": NUMBER, "location": REGION, "endpoint_id": endpoint.ref.endpoint}
             resource = Resource("aiplatform.googleapis.com/Endpoint", labels)
             for deployed in endpoint.deployed:
-                served = requests * endpoint.share(deployed.id) // 100
+                served = self.requests * endpoint.share(deployed.id) // 100
                 failed = round(served * self.errors.get(deployed.version, 0.0))
                 for code, count in (("200", served - failed), ("503", failed)):
                     of = {"deployed_model_id": deployed.id, "response_code": code, "spot": "false"}

@@ -1,7 +1,8 @@
-"""What was played, and how it ended: as a table, as JSON, and in the document between its marks."""
+"""What was played, and how it ended: as a table, as JSON, and kept flow by flow."""
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,8 +12,6 @@ from typing import Any
 
 from bench.crashes.cases import Outcome
 from bench.numbers import table
-
-BEGIN, END = "<!-- crash points: written by python -m bench.crashes -->", "<!-- end of crash points -->"
 
 
 @dataclass
@@ -89,21 +88,9 @@ def show(found: Sequence[Played]) -> str:
     return f"{table(HEAD, _rows(found))}\n\nsingles by fault: {counted}"
 
 
-def keep(out: Path, found: Sequence[Played], command: str, seconds: float, on: datetime) -> None:
-    """Put the numbers between the marks of the document."""
-    before, mark, rest = out.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not mark or not end:
-        raise ValueError(f"{out} has no place for the numbers: a line {BEGIN!r} and a line {END!r}")
-    lines = [f"| {' | '.join(row)} |" for row in (HEAD, ["---", *["---:"] * 4], *_rows(found))]
-    counted: dict[str, int] = {}
-    for played in found:
-        for fault, count in played.by_fault.items():
-            counted[fault] = counted.get(fault, 0) + count
-    faults = ", ".join(f"{fault} {count}" for fault, count in sorted(counted.items(), key=lambda f: -f[1]))
-    text = (
-        f"\n\nRun on {on:%Y-%m-%d} by `{command}`, Python {platform.python_version()}, {seconds / 60:.0f} minutes on a shared machine.\n\n"
-        + "\n".join(lines)
-        + f"\n\nSingles by fault: {faults}.\n\n"
-    )
-    out.write_text(before + BEGIN + text + END + after)
+def keep(out: Path, found: Sequence[Played], on: datetime) -> None:
+    """Put the numbers of these flows beside those of the others; ``docs.generate`` makes the table of docs/reliability.md from them."""
+    kept = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
+    for name, numbers in as_json(found).items():
+        kept[name] = {"on": f"{on:%Y-%m-%d}", "python": platform.python_version(), **numbers}
+    out.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")

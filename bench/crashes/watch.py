@@ -7,7 +7,7 @@ so one that is added to the product is seen without a word.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
 from unittest.mock import patch
@@ -31,6 +31,8 @@ class Watch:
         self.happened: list[int] = []
         """How many calls had been made when each planned point happened."""
         self.plan: Sequence[Point] = ()
+        self.at_call: Callable[[Call], Fault | None] = lambda call: None
+        """What else happens to a call; it may do something of its own before, which is not watched."""
         self.meddle: Callable[[], object] = lambda: None
         """What another writer does."""
         self.fail_operation: Callable[[str], object] = lambda method: None
@@ -46,16 +48,27 @@ class Watch:
         """A new run."""
         self.made, self.happened, self.plan = [], [], plan
         self._function, self._written, self._stuck = "", 0, None
+        self.at_call = lambda call: None
 
     @contextmanager
     def delivery(self, function: str) -> Iterator[None]:
-        """What is called inside belongs to one delivery."""
+        """What is called inside belongs to one delivery; one that comes in the middle of another leaves the other as it was."""
+        before = self._function, self._counted, self._stuck
         self._function, self._counted, self._stuck = function, {}, None
         self._delivery += 1
         try:
             yield
         finally:
-            self._function = ""
+            self._function, self._counted, self._stuck = before
+
+    @contextmanager
+    def unwatched(self) -> Iterator[None]:
+        """What is called inside is no call of the delivery that is under way."""
+        function, self._function = self._function, ""
+        try:
+            yield
+        finally:
+            self._function = function
 
     def around(
         self,
@@ -71,11 +84,12 @@ class Watch:
             raise error(self._stuck[1])
         self._counted[what] = self._counted.get(what, 0) + 1
         call = Call(self._function, what, self._counted[what], self._written)
-        self.made.append(Made(call, self._delivery, **facts(None)))
+        at, delivery = len(self.made), self._delivery
+        self.made.append(Made(call, delivery, **facts(None)))
         fault = self._fault_of(call)
-        self._before(what, fault, error)
+        self._before(call, fault, error)
         answer = do()
-        self.made[-1] = Made(call, self._delivery, **(facts(None) | facts(answer)))
+        self.made[at] = Made(call, delivery, **(facts(None) | facts(answer)))
         self._written += call.decides
         if fault is Fault.KILL_AFTER:
             raise KilledError
@@ -88,12 +102,14 @@ class Watch:
         if done < len(self.plan) and self.plan[done].call == call:
             self.happened.append(len(self.made))
             return self.plan[done].fault
-        return None
+        with self.unwatched():
+            return self.at_call(call)
 
-    def _before(self, what: str, fault: Fault | None, error: Callable[[Fault], Exception]) -> None:
+    def _before(self, call: Call, fault: Fault | None, error: Callable[[Fault], Exception]) -> None:
+        what = call.what
         if fault is Fault.KILL_BEFORE:
             raise KilledError
-        if fault is Fault.DEADLINE and self.made[-1].call.is_read:
+        if fault is Fault.DEADLINE and call.is_read:
             raise error(fault)
         if fault is Fault.ABORTED:
             raise error(fault)
@@ -103,9 +119,8 @@ class Watch:
         if fault is Fault.OPERATION:
             self.fail_operation(what)
         if fault in (Fault.OTHER_WRITER, Fault.NO_ETAGS):
-            function, self._function = self._function, ""
-            self.meddle()
-            self._function = function
+            with self.unwatched():
+                self.meddle()
 
 
 class _Interceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]
@@ -135,12 +150,12 @@ class _Interceptor(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]
 
 
 @contextmanager
-def watched_channels(watch: Watch) -> Iterator[None]:
-    """Channels and posts that are made inside are seen by the watch."""
+def watched_channels(watch: Watch, near: Mapping[str, grpc.Channel]) -> Iterator[None]:
+    """Channels and posts that are made inside are seen by the watch; ``near`` has channels by the address that they stand for."""
     plain, post = grpc.insecure_channel, requests.post
 
-    def seen(*args: Any, **kwargs: Any) -> Any:
-        return grpc.intercept_channel(plain(*args, **kwargs), _Interceptor(watch))
+    def seen(target: str, *args: Any, **kwargs: Any) -> Any:
+        return grpc.intercept_channel(near.get(target) or plain(target, *args, **kwargs), _Interceptor(watch))
 
     def posted(*args: Any, **kwargs: Any) -> Any:
         return watch.around(

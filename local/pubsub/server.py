@@ -38,13 +38,15 @@ class PubsubServer:
     ) -> None:
         self.broker = Broker(max_in_flight)
         self._push = PushDispatcher(self.broker, workers=workers, mint=mint)
+        self.handlers = [
+            Publisher(self.broker).handler(),
+            Subscriber(self.broker).handler(),
+            Control(self.broker).handler(),
+        ]
+        """What is served, for whoever serves it elsewhere too."""
         self._server = grpc.server(
             ThreadPoolExecutor(_RPC_THREADS, thread_name_prefix="pubsub-rpc"),
-            handlers=[
-                Publisher(self.broker).handler(),
-                Subscriber(self.broker).handler(),
-                Control(self.broker).handler(),
-            ],
+            handlers=self.handlers,
             options=[("grpc.max_receive_message_length", _MAX_REQUEST_BYTES), ("grpc.so_reuseport", 0)],
         )
         try:

@@ -49,18 +49,31 @@ def abort(
     _tell("abort", rollout, reason, url, token, as_json)
 
 
+Share = Annotated[
+    int | None,
+    typer.Option("--traffic", help="The share that you mean, in percent; refused if another one is next."),
+]
+
+
 def promote(
-    rollout: RolloutId, reason: Reason = "", url: Url = None, token: Token = None, as_json: AsJson = False
+    rollout: RolloutId,
+    traffic: Share = None,
+    reason: Reason = "",
+    url: Url = None,
+    token: Token = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Take a canary to its next stage now, without waiting for its bake time. Harm still rolls it back."""
-    _tell("promote", rollout, reason, url, token, as_json)
+    """Take a canary to its next stage now, without waiting for its bake time. Harm still rolls it back.
+
+    With --traffic it can be said again when its answer was lost: what has that share by then is left as it is.
+    """
+    more = {} if traffic is None else {"traffic": traffic}
+    _tell("promote", rollout, reason, url, token, as_json, more)
 
 
 def approve(
     rollout: RolloutId,
-    traffic: Annotated[
-        int | None, typer.Option(help="The share that you mean; refused if another one is next.")
-    ] = None,
+    traffic: Share = None,
     reason: Reason = "",
     url: Url = None,
     token: Token = None,

@@ -14,13 +14,13 @@ from shared.actions.apply import apply_step
 from shared.actions.gating import assess_gate
 from shared.actions.observe import observe_rollout
 from shared.actions.policies import policy_of, target_ref
-from shared.errors import NotYetError, PermanentError
+from shared.errors import PermanentError
 from shared.policy.schema import Policy
 from shared.rollout.decide import decide
 from shared.rollout.experimenting import form_arms
 from shared.rollout.gate import GateResult
 from shared.rollout.names import rollout_id, shadow_target
-from shared.rollout.observed import Endpoint, OperationState
+from shared.rollout.observed import Endpoint, ModelVersion, OperationState
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.steps import Forget, Situation, Step, Wait, plan_step
 from shared.rollout.windows import why_barred
@@ -78,6 +78,7 @@ def look(
     is_queued = rollout.phase is Phase.QUEUED
     before = _before(world, policy, rollout) if is_queued else None
     is_turn = is_queued and (before is None or before.phase is Phase.PROMOTED)
+    version = _version(world, rollout) if is_turn else None
     return Situation(
         policy=policy,
         rollout=rollout,
@@ -85,7 +86,8 @@ def look(
         decision=decide(policy, rollout, evidence, now),
         now=now,
         operation=operation,
-        gate=_gate(world, policy, rollout) if is_turn else None,
+        gate=_gate(world, policy, rollout, version) if version else None,
+        is_lost=is_turn and version is None,
         before=before,
         shadow=_shadow(world, rollout),
         **_arms(world, policy, rollout) if is_turn else {},
@@ -118,11 +120,12 @@ def _operation(world: World, rollout: Rollout) -> OperationState | None:
     return world.endpoints.operation(rollout.target.region, op.name) if op and op.name else None
 
 
-def _gate(world: World, policy: Policy, rollout: Rollout) -> GateResult:
+def _version(world: World, rollout: Rollout) -> ModelVersion | None:
+    return world.registry.version(rollout.target.project, rollout.target.region, rollout.model, rollout.version)
+
+
+def _gate(world: World, policy: Policy, rollout: Rollout, version: ModelVersion) -> GateResult:
     """Judged again: the evaluation may have come, or another champion."""
-    version = world.registry.version(rollout.target.project, rollout.target.region, rollout.model, rollout.version)
-    if version is None:
-        raise NotYetError(f"{rollout.model}@{rollout.version} cannot be read in the registry")
     rollouts = recent_rollouts(world, rollout.model, len(policy.targets)) if policy.gate.metrics else []
     return assess_gate(world, policy, version, rollouts, rollout.created_at)
 

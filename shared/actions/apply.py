@@ -5,7 +5,7 @@ One named function per kind of step; those that start long-running operations ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from shared.actions import experiment, operate, shadow
 from shared.actions.alerting import ask_rollback
 from shared.actions.record import Severity, publish_due, record_transition
 from shared.actions.turn import Turn
-from shared.errors import ConflictError
+from shared.errors import ConflictError, RefusedError
 from shared.rollout import steps
 from shared.rollout.labels import write_labels
 from shared.rollout.observed import Endpoint
@@ -54,6 +54,18 @@ def rebase(turn: Turn, step: steps.Rebase) -> StoredRollout:
     return turn.record(after, turn.telling("note", step.sentence))
 
 
+def reinstate(turn: Turn, step: steps.Reinstate) -> StoredRollout:
+    """The way back is there again: traffic and labels first, then the record."""
+    rollout, endpoint = turn.rollout, turn.endpoint
+    _write(turn, step.split, write_labels(endpoint.labels, step.labels))
+    pinned = {step.deployed_id: turn.situation.policy.machine.replicas.min} | rollout.pinned
+    after = rollout.moved(
+        turn.world.now(), stable_id=step.deployed_id, pinned=pinned, not_before=None, resizes_failed=0
+    )
+    telling = turn.telling("reassert", step.sentence, "warning", before=dict(endpoint.split), after=step.split)
+    return turn.record(after, telling)
+
+
 def move(turn: Turn, step: steps.Move) -> StoredRollout:
     """Only here does a candidate's share rise."""
     world, endpoint, now = turn.world, turn.endpoint, turn.world.now()
@@ -61,9 +73,19 @@ def move(turn: Turn, step: steps.Move) -> StoredRollout:
         step.split, step.stage, step.phase, now, step.sentence, step.decision.value, step.checks, dict(endpoint.split)
     )
     intended = world.store.transition(turn.stored, turn.rollout.moved(now, shift=shift))
-    written = world.endpoints.write_traffic(endpoint, step.split, write_labels(endpoint.labels, step.labels))
+    written = _write(turn, step.split, write_labels(endpoint.labels, step.labels))
     _give_back_if_closed(world, intended, written)
     return _confirm(turn.after(intended), shift)
+
+
+def _write(turn: Turn, split: Mapping[str, int], labels: Mapping[str, str]) -> Endpoint:
+    """The one guarded write. A refusal is about a state that passes, such as a model that somebody undeploys at this moment."""
+    try:
+        return turn.world.endpoints.write_traffic(turn.endpoint, split, labels)
+    except RefusedError as exc:
+        raise ConflictError(
+            f"the traffic of {turn.rollout.id} cannot be moved now; it is decided again: {exc}"
+        ) from exc
 
 
 def _give_back_if_closed(world: World, intended: StoredRollout, written: Endpoint) -> None:
@@ -120,7 +142,7 @@ def _confirm(turn: Turn, shift: Shift) -> StoredRollout:
 
 def lower(turn: Turn, step: steps.Lower) -> StoredRollout:
     endpoint = turn.endpoint
-    turn.world.endpoints.write_traffic(endpoint, step.split, endpoint.labels)
+    _write(turn, step.split, endpoint.labels)
     telling = turn.telling("reassert", step.sentence, "warning", before=dict(endpoint.split), after=step.split)
     return turn.record(turn.rollout.moved(turn.world.now()), telling)
 
@@ -176,6 +198,8 @@ APPLY: dict[type[steps.Step], Callable[[Turn, Any], StoredRollout]] = {
     steps.PutOff: operate.put_off,
     steps.Forget: forget,
     steps.Rebase: rebase,
+    steps.Redeploy: operate.redeploy,
+    steps.Reinstate: reinstate,
     steps.Move: move,
     steps.Confirm: confirm,
     steps.Lower: lower,

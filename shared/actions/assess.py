@@ -32,7 +32,7 @@ from shared.rollout.labels import read_labels
 from shared.rollout.names import shadow_target
 from shared.rollout.observed import Endpoint, TargetRef
 from shared.rollout.record import Phase, Rollout
-from shared.rollout.steps import has_drifted
+from shared.rollout.steps import has_drifted, has_lost_its_way_back
 from shared.store.evidence_pages import Shard
 from shared.store.mirrored import Compared
 from shared.wiring import World
@@ -229,7 +229,8 @@ def _can_roll_back(rollout: Rollout, endpoint: Endpoint | None) -> bool:
     if endpoint is None:
         return False
     trial = read_labels(endpoint.labels)
-    return trial.rollout == rollout.id and bool(trial.candidate or trial.arms or trial.fallback)
+    heir = trial.stable if trial.candidate or trial.arms else trial.fallback
+    return trial.rollout == rollout.id and endpoint.find(heir) is not None
 
 
 def _polled(rollouts: Sequence[Rollout]) -> set[str]:
@@ -260,7 +261,9 @@ def _needs_step(rollout: Rollout, policy: Policy, endpoints: Mapping[TargetRef, 
     trial = read_labels(endpoint.labels)
     if trial.rollout != rollout.id or endpoint.find(rollout.deployed_id) is None:
         return True
-    return not rollout.hold and has_drifted(policy, rollout, endpoint)
+    return not rollout.hold and (
+        has_drifted(policy, rollout, endpoint) or has_lost_its_way_back(policy, rollout, endpoint)
+    )
 
 
 def _announce_again(world: World, now: datetime) -> None:

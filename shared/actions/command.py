@@ -17,6 +17,7 @@ from shared.actions.alerting import ask_rollback
 from shared.actions.approving import approve, approvers
 from shared.actions.freezing import freeze, unfreeze
 from shared.actions.policies import policy_of
+from shared.actions.promoting import promote
 from shared.actions.record import Telling, publish_due, record_transition
 from shared.actions.refusals import About, note_refusal
 from shared.errors import PermanentError, RefusedError
@@ -52,7 +53,7 @@ class Command(BaseModel):
     until: AwareDatetime | None = None
     """When a freeze ends by itself."""
     traffic: Annotated[int, Field(ge=1, le=100)] | None = None
-    """Of ``approve``: the share that is meant, so that nobody agrees to the stage after it."""
+    """Of ``approve`` and ``promote``: the share that is meant, so that nobody agrees to the stage after it."""
     reason: Annotated[str, StringConstraints(max_length=500), AfterValidator(one_line)] = ""
 
 
@@ -107,6 +108,8 @@ def obey(world: World, command: Command, actor: str) -> dict[str, Any]:
         )
     if command.command == "approve":
         after = approve(world, stored, policy, command.traffic, command.reason, actor).rollout
+    elif command.command == "promote":
+        after = promote(world, stored, policy, command.traffic, command.reason, actor).rollout
     else:
         after = _OBEY[command.command](world, stored, command.reason, actor).rollout
     return {"rollout": after.id, "phase": after.phase.value, "sentence": after.sentence}
@@ -221,23 +224,6 @@ def _resume(world: World, stored: StoredRollout, reason: str, actor: str) -> Sto
     return done
 
 
-def _promote(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:
-    """The next stage now, without waiting for its bake time; harm still rolls back."""
-    rollout = stored.rollout
-    if rollout.phase not in (Phase.SHADOW, Phase.EXPERIMENT, Phase.CANARY):
-        raise RefusedError(
-            f"{rollout.id} is {rollout.phase.value}; only a shadow, an experiment or a canary can be promoted to its next stage"
-        )
-    if rollout.approved and not rollout.hold:
-        # Said before, and the answer was lost.
-        publish_due(world, [rollout.id])
-        return stored
-    after = rollout.moved(world.now(), approved=True, hold=None)
-    done = _told(world, stored, after, "advance", _sentence(f"{actor} told v{rollout.version} to go on", reason), actor)
-    publish_due(world, [rollout.id])
-    return done
-
-
 def _abort(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:
     rollout = stored.rollout
     if rollout.phase is Phase.WATCHING and not rollout.stable_id:
@@ -271,4 +257,4 @@ def _told(
     )
 
 
-_OBEY = {"pause": _pause, "resume": _resume, "promote": _promote, "abort": _abort}
+_OBEY = {"pause": _pause, "resume": _resume, "abort": _abort}

@@ -56,6 +56,22 @@ def deploy(turn: Turn, step: steps.Deploy) -> StoredRollout:
     return _start(turn, op, lambda: world.endpoints.deploy(rollout.target, spec))
 
 
+def redeploy(turn: Turn, step: steps.Redeploy) -> StoredRollout:
+    """The stable's version again, strong enough for what is served now."""
+    world, rollout = turn.world, turn.rollout
+    op = Operation("deploy", step.deployed_id, world.now(), detail=step.sentence)
+    after = rollout.moved(world.now(), operation=op, not_before=None)
+    turn = turn.after(turn.record(after, turn.telling("operate", step.sentence, "warning")))
+    usual = deploy_spec(turn, step.deployed_id)
+    spec = replace(
+        usual,
+        version=rollout.stable_version,
+        display_name=f"{rollout.model}-v{rollout.stable_version}",
+        min_replicas=min(max(step.replicas, usual.min_replicas), usual.machine.replicas.max),
+    )
+    return _start(turn, op, lambda: world.endpoints.deploy(rollout.target, spec))
+
+
 def deploy_spec(turn: Turn, deployed_id: str) -> DeploySpec:
     """The rollout's version, as its policy says."""
     from shared.vertex.endpoints import DeploySpec
@@ -146,7 +162,7 @@ def _refused(turn: Turn, op: Operation, exc: PermanentError) -> StoredRollout:
         # Under way already, or gone: what is there says so at the next look.
         log.info(f"{rollout.id}: {op.detail}: refused: {exc}")
         return turn.stored
-    if op.kind == "set_replicas":
+    if op.kind == "set_replicas" or (op.kind == "deploy" and op.subject != rollout.deployed_id):
         telling = turn.telling("pause", f"Paused v{rollout.version}: {op.detail} was refused: {exc}", "warning")
         hold = Hold(f"{op.detail} was refused", "Vertex AI", now)
         return turn.record(rollout.moved(now, operation=None, hold=hold), telling)

@@ -72,7 +72,8 @@ def _place(world: World, target: Target) -> tuple[str, str]:
 
 
 def _retire(world: World, policy: Policy, endpoint: Endpoint) -> list[Retirement]:
-    if len(endpoint.deployed) < 2 and not any(d.min_replicas > policy.machine.replicas.min for d in endpoint.deployed):
+    are_all_serving = all(endpoint.share(d.id) for d in endpoint.deployed)
+    if are_all_serving and not any(d.min_replicas > policy.machine.replicas.min for d in endpoint.deployed):
         return []
     rollouts = world.store.rollouts_of_target(endpoint.ref, LOOKED_AT)
     done = []

@@ -213,6 +213,9 @@ class RolloutSpec(Strict):
     """When somebody else has moved the traffic. Reasserting only ever lowers a candidate."""
     supersede: Literal["queue", "replace", "reject"] = "queue"
     """When a newer version arrives during a trial."""
+    stable_missing: Literal["pause", "redeploy"] = "pause"
+    """When somebody has undeployed what a candidate could be rolled back to: pause and call a person, or deploy that version again (in a
+    watch: the fallback, which is not minded otherwise)."""
     no_data: Patience = Patience(after=timedelta(minutes=30), then="pause")
     provider_error: Patience = Patience(after=timedelta(minutes=30), then="pause")
     deadline: Patience = Patience(after=timedelta(hours=24), then="pause")

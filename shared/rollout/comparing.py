@@ -105,6 +105,8 @@ def _is_close(one: Any, other: Any, tolerance: float, relative: float) -> bool:
             _is_close(a, b, tolerance, relative) for a, b in zip(one, other, strict=True)
         )
     if _kind(one) == _kind(other) == "number":
+        if math.isinf(one) or math.isinf(other):
+            return bool(one == other)
         # Six digits are what a number keeps on its way through JSON and single precision; less is no difference.
         return abs(one - other) <= max(tolerance, relative * abs(one), 1e-6 * abs(one)) or _are_both_nan(one, other)
     return _kind(one) == _kind(other) and bool(one == other)

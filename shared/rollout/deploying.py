@@ -30,6 +30,7 @@ from shared.rollout.step_kinds import (
     Wait,
     pause,
 )
+from shared.rollout.stranding import plan_end_without_heir
 
 
 def plan_deploying(s: Situation) -> Step:
@@ -56,6 +57,9 @@ def _plan_ready(s: Situation, endpoint: Endpoint) -> Step:
     is_ours = r.stop is not None or read_labels(endpoint.labels).rollout == r.id
     if endpoint.share(r.deployed_id) and is_stable_there and is_ours:
         return plan_take_back(s, endpoint)
+    kept = plan_end_without_heir(s, endpoint) if r.stable_id else None
+    if kept:
+        return kept
     other = plan_other_holder(s, endpoint)
     if other:
         return other

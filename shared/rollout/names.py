@@ -30,6 +30,11 @@ def shadow_deployed_id(rollout: str, attempt: int) -> str:
     return deployed_model_id(f"{rollout}/shadow", attempt)
 
 
+def stable_again_id(rollout: str, failed: int) -> str:
+    """The same for a stable that somebody has undeployed and that is deployed again; another after every attempt that failed."""
+    return deployed_model_id(f"{rollout}/stable", failed + 1)
+
+
 def shadow_target(rollout: str, target: TargetRef) -> TargetRef:
     """The endpoint on which a rollout has its shadow (2 to 63 of ``[a-z0-9-]``, the first a letter)."""
     name = f"shadow-{target.endpoint[:40]}-{_digest(rollout) % 16**8:08x}"

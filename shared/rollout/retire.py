@@ -13,13 +13,15 @@ from shared.policy.schema import Policy
 from shared.policy.units import format_duration
 from shared.rollout.capacity import ReplicaChange
 from shared.rollout.labels import read_labels
-from shared.rollout.names import deployed_model_id
+from shared.rollout.names import deployed_model_id, stable_again_id
 from shared.rollout.observed import DeployedModel, Endpoint
 from shared.rollout.record import Phase, Rollout
 
 GRACE = timedelta(minutes=10)
 """How long a rolled-back candidate stays deployed: its logs and replicas are what people look at first."""
 
+MOST_ATTEMPTS = 10
+"""Of ``rollout.deploy_attempts``."""
 DRAWS = 3
 """How many ids per attempt are known again; a second draw is rare."""
 
@@ -46,8 +48,8 @@ def plan_retirement(policy: Policy, endpoint: Endpoint, rollouts: Sequence[Rollo
     fallback in its watch.
     """
     trial = read_labels(endpoint.labels)
-    if not trial.is_ours:
-        return []
+    if not trial.is_ours and not trial.model:
+        return []  # with our model's name and no stable it is one of ours that has never served
     found: list[Retirement] = []
     for deployed in endpoint.deployed:
         needed = deployed.id in (trial.stable, trial.candidate, trial.fallback, *trial.arms) or endpoint.share(
@@ -74,7 +76,8 @@ def _plan_unneeded(
     if any(r.phase.is_trial and r.stable_id == deployed.id for r in rollouts):
         return []
     if owner is None:
-        lost = next((r for r in rollouts if deployed.id in _earlier_attempts(r)), None)
+        is_stable = any(r.stable_id == deployed.id for r in rollouts)
+        lost = None if is_stable else next((r for r in rollouts if deployed.id in _earlier_attempts(r)), None)
         if lost:
             why = f"an earlier attempt of {lost.id} left it, and no rollout owns it"
             return [Undeploy(deployed.id, f"Undeployed v{deployed.version} from {endpoint.ref}: {why}")]
@@ -96,7 +99,9 @@ def _earlier_attempts(rollout: Rollout) -> set[str]:
     """The ids under which it was to be deployed before; a deployment that was given up may still have ended well."""
     attempts = range(1, rollout.attempt + 1)
     of_arms = {deployed_model_id(f"{rollout.id}/{arm.name}", attempt) for arm in rollout.arms for attempt in attempts}
-    return of_arms | {deployed_model_id(rollout.id, attempt, draw) for attempt in attempts for draw in range(DRAWS)}
+    again = {stable_again_id(rollout.id, failed) for failed in range(MOST_ATTEMPTS)}
+    own = {deployed_model_id(rollout.id, attempt, draw) for attempt in attempts for draw in range(DRAWS)}
+    return of_arms | again | own
 
 
 def _deployed_by(rollout: Rollout) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ def plan_queued(s: Situation) -> Step:
     turn = _plan_turn(s) or plan_joining(s)
     if turn:
         return turn
+    if s.is_lost:
+        return _plan_lost(s)
     if s.gate is not None and s.gate.verdict is Verdict.FAIL:
         return Close(
             Phase.REJECTED, f"Rejected v{s.rollout.version} by the gate: {s.gate.sentence}", checks=s.gate.checks
@@ -40,6 +42,14 @@ def plan_queued(s: Situation) -> Step:
     if s.busy and s.busy != s.rollout.id:
         return _plan_behind(s)
     return _plan_start(s, s.endpoint)
+
+
+def _plan_lost(s: Situation) -> Step:
+    """What the registry does not have (yet) is waited for as long as anything that was just made; then somebody has deleted it."""
+    r = s.rollout
+    if s.now - r.phase_since < VISIBLE_WITHIN:
+        return Wait(f"v{r.version} cannot be read in the registry")
+    return Close(Phase.REJECTED, f"Rejected v{r.version}: it is not in the registry, somebody has deleted it")
 
 
 def _plan_behind(s: Situation) -> Step:

@@ -87,6 +87,26 @@ class Rebase:
 
 
 @dataclass(frozen=True)
+class Redeploy:
+    """Start the deployment of the stable's version once more: somebody has undeployed it."""
+
+    deployed_id: str
+    replicas: int
+    """At least; what carries the traffic now has so many."""
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Reinstate:
+    """What was deployed again takes the stable's place, in one guarded write; the candidate gets nothing by it."""
+
+    deployed_id: str
+    split: dict[str, int]
+    labels: TrialLabels
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Move:
     """Write traffic and labels in one guarded call."""
 
@@ -192,6 +212,8 @@ Step = (
     | PutOff
     | Forget
     | Rebase
+    | Redeploy
+    | Reinstate
     | Move
     | Confirm
     | Lower
@@ -218,6 +240,8 @@ class Situation:
     """The recorded operation as read now; None where there is none or its name was lost."""
     gate: GateResult | None = None
     """Only for a queued rollout."""
+    is_lost: bool = False
+    """Whether the registry has no such version; only asked of a queued rollout."""
     before: Rollout | None = None
     """The rollout of the same version on the target before this one."""
     shadow: Endpoint | None = None

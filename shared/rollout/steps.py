@@ -44,6 +44,8 @@ from shared.rollout.step_kinds import (
     Pause,
     PutOff,
     Rebase,
+    Redeploy,
+    Reinstate,
     Retry,
     SetReplicas,
     Situation,
@@ -53,6 +55,7 @@ from shared.rollout.step_kinds import (
     Wait,
     pause,
 )
+from shared.rollout.stranding import has_lost_its_way_back, plan_end_without_heir, plan_stranded
 
 __all__ = [
     "BACK_OFF",
@@ -72,6 +75,8 @@ __all__ = [
     "Pause",
     "PutOff",
     "Rebase",
+    "Redeploy",
+    "Reinstate",
     "Retry",
     "SetReplicas",
     "Situation",
@@ -80,6 +85,7 @@ __all__ = [
     "Tend",
     "Wait",
     "has_drifted",
+    "has_lost_its_way_back",
     "plan_step",
     "release_labels",
 ]
@@ -125,7 +131,7 @@ def _plan_canary(s: Situation) -> Step:
     r, endpoint = s.rollout, s.endpoint
     if endpoint is None:
         return Close(Phase.FAILED, f"Endpoint {r.target} was deleted during the trial of v{r.version}")
-    stranded = _plan_stranded(s, endpoint)
+    stranded = plan_stranded(s, endpoint)
     if stranded:
         return stranded
     if s.decision.kind is Kind.ROLL_BACK:
@@ -146,31 +152,14 @@ def _plan_canary(s: Situation) -> Step:
     return plan_operation_end(s) or Wait(s.decision.sentence)
 
 
-def _plan_stranded(s: Situation, endpoint: Endpoint) -> Step | None:
-    """What a trial or a watch cannot do without, and somebody has taken away."""
-    r, trial = s.rollout, read_labels(endpoint.labels)
-    if endpoint.find(r.deployed_id) is None:
-        return Close(Phase.FAILED, f"Failed v{r.version}: somebody has undeployed it")
-    if r.hold:
-        return None
-    if trial.rollout != r.id:
-        return pause(
-            s,
-            f"endpoint {r.target} no longer says that v{r.version} is on trial (label vr-rollout is {trial.rollout or 'gone'}),"
-            " so no alert could roll it back: put the labels back, or abort",
-        )
-    if r.phase is Phase.CANARY and endpoint.find(r.stable_id) is None:
-        return pause(
-            s, f"the stable (deployed model {r.stable_id}) is no longer deployed; v{r.version} has no way back"
-        )
-    return None
-
-
 def _plan_rollback(s: Situation, endpoint: Endpoint) -> Step:
     r = s.rollout
     if not endpoint.share(r.deployed_id):
         why = f"Ended v{r.version}, which has no traffic any more: {s.decision.sentence}"
         return Close(_end(r), why, checks=s.decision.checks)
+    kept = plan_end_without_heir(s, endpoint)
+    if kept:
+        return kept
     trial = read_labels(endpoint.labels)
     if trial.is_ours and not trial.rollout and endpoint.find(r.stable_id):
         # The endpoint says that nothing is on trial, so an alert would find nothing to do.
@@ -182,7 +171,7 @@ def _plan_watching(s: Situation) -> Step:
     r, endpoint = s.rollout, s.endpoint
     if endpoint is None:
         return Close(Phase.FAILED, f"Endpoint {r.target} was deleted during the watch of v{r.version}")
-    ended = _plan_replaced(s, endpoint) or _plan_stranded(s, endpoint)
+    ended = _plan_replaced(s, endpoint) or plan_stranded(s, endpoint)
     if ended:
         return ended
     if s.decision.kind is Kind.ROLL_BACK:

@@ -59,7 +59,7 @@ class Cloud(Servers):
             answer = self.apps.client("receive_command").post("/", json=body, headers=headers)
         return int(answer.status_code), dict(answer.get_json())
 
-    def tell(self, command: str, version: str, **more: str) -> str:
+    def tell(self, command: str, version: str, **more: Any) -> str:
         """A command about a version's rollout that is obeyed, with what follows; the sentence that it answers."""
         status, answer = self.command({"command": command, "rollout": self.rollout(version).id, **more})
         assert status == 200, answer

@@ -106,6 +106,19 @@ def test_a_watch_cannot_be_promoted(trial: Cloud) -> None:
     assert "only a shadow or a canary can be promoted" in answer["error"]
 
 
+def test_who_names_the_share_that_is_meant_can_say_it_again(trial: Cloud) -> None:
+    """The answer was lost, and the stage was entered: another one is not meant."""
+    for _ in range(3):
+        trial.tell("promote", "2", traffic=50)
+    assert trial.split() == {"1": 50, "2": 50}
+    status, answer = trial.command({"command": "promote", "rollout": trial.rollout("2").id, "traffic": 70})
+    assert status == 409
+    assert "comes to 100 % next, not to 70 %; look at it again" in answer["error"]
+    for _ in range(2):
+        trial.tell("promote", "2", traffic=100)
+    assert trial.split() == {"2": 100}
+
+
 def test_only_operators_may_command_where_the_policy_names_them(cloud: Cloud, signed: Issuer) -> None:
     cloud.apply(policy(access={"operators": ["bob@example.com"]}))
     cloud.deploy("run-1")

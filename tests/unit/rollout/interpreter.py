@@ -175,6 +175,16 @@ class World:
                 pinned = {step.change.deployed_id: step.change.before} | r.pinned
                 op = Operation("set_replicas", step.change.deployed_id, self.now, detail=step.sentence)
                 self._start(replace(r, pinned=pinned), op, lambda: self.resize(step.change))
+            case steps.Redeploy():
+                made = DeployedModel(step.deployed_id, r.model, r.stable_version, step.replicas, 5)
+                op = Operation("deploy", step.deployed_id, self.now, detail=step.sentence)
+                self._start(r, op, lambda: self._appear(made), not_before=None)
+            case steps.Reinstate():
+                share = step.split.get(r.deployed_id, 0)
+                assert share <= self.seen().share(r.deployed_id), "a stable that comes back raises nobody"
+                self.write(step.split, write_labels(self.seen().labels, step.labels))
+                self.may_crash()
+                self.transition(r.moved(self.now, stable_id=step.deployed_id, not_before=None, resizes_failed=0))
             case steps.Move():
                 self._move(r, s, step)
             case steps.Confirm():
@@ -248,15 +258,11 @@ class World:
             return  # another took the place first: a conflict, and another look
         made = DeployedModel(step.deployed_id, r.model, r.version, 1, 5)
 
-        def appear() -> None:
-            if not self.seen().find(made.id):
-                self.endpoint = replace(self.seen(), deployed=(*self.seen().deployed, made))
-
         op = Operation("deploy", step.deployed_id, self.now)
         self._start(
             r,
             op,
-            appear,
+            lambda: self._appear(made),
             "take",
             phase=Phase.DEPLOYING,
             deployed_id=step.deployed_id,
@@ -264,6 +270,10 @@ class World:
             stable_version=step.stable_version,
             not_before=None,
         )
+
+    def _appear(self, made: DeployedModel) -> None:
+        if not self.seen().find(made.id):
+            self.endpoint = replace(self.seen(), deployed=(*self.seen().deployed, made))
 
     def resize(self, change: ReplicaChange) -> None:
         def changed(d: DeployedModel) -> DeployedModel:
@@ -374,10 +384,24 @@ class World:
         self.endpoint = replace(self.seen(), split={m: p for m, p in split.items() if p})
         self.log.append(f"{self.now:%H:%M} somebody moves traffic: {self.seen().split}")
 
+    def undeploy(self) -> None:
+        """Somebody takes a model off the endpoint, and gives its traffic to another first."""
+        there = [d.id for d in self.seen().deployed]
+        if len(there) < 2 or not self.seen().split:
+            return
+        gone = there.pop(self.luck.randrange(len(there)))
+        self.meddled = True
+        heir = self.luck.choice(there)
+        split = {heir: 100} if self.seen().share(gone) else self.seen().split
+        left = tuple(d for d in self.seen().deployed if d.id != gone)
+        self.endpoint = replace(self.seen(), split=split, deployed=left)
+        self.log.append(f"{self.now:%H:%M} somebody undeploys {gone}: {self.seen().split}")
+
     def put_right(self, r: Rollout) -> None:
         """What a person does about a pause in the end: undo what was done by hand, or give the rollout up."""
         labels = read_labels(self.seen().labels)
-        if r.phase is Phase.CANARY or (r.phase is Phase.WATCHING and r.stable_id):
+        is_alone = r.phase is Phase.DEPLOYING and bool(r.stable_id) and not self.seen().find(r.stable_id)
+        if r.phase is Phase.CANARY or (r.phase is Phase.WATCHING and r.stable_id) or is_alone:
             self.abort(r)
             return
         held = labels.stable or r.deployed_id
@@ -435,7 +459,8 @@ class World:
             (0.15, lambda: self.promote(r)),
             (0.17, lambda: self.abort(r)),
             (0.20, lambda: self.meddle() if self.endpoint and self.policy.rollout.drift != "pause" else None),
-            (0.26, self._incident),
+            (0.22, lambda: self.undeploy() if self.endpoint and self.policy.rollout.drift != "pause" else None),
+            (0.28, self._incident),
         ]
         for until, deed in deeds:
             if does < until:

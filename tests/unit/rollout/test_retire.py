@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.rollout.labels import read_labels, write_labels
+from shared.rollout.labels import TrialLabels, read_labels, write_labels
 from shared.rollout.names import deployed_model_id
 from shared.rollout.observed import Endpoint
 from shared.rollout.record import Phase, Rollout
@@ -52,6 +52,15 @@ def test_a_fallback_whose_watch_is_over_is_undeployed() -> None:
     assert found == [
         Undeploy(STABLE, f"Undeployed v1 from {RESTED.ref}: its watch is over and nothing needs it"),
     ]
+
+
+def test_the_first_of_a_model_that_ended_before_it_served_is_undeployed() -> None:
+    """The endpoint was made for it, and there is neither a stable nor a trial."""
+    seen = replace(endpoint({}, TrialLabels(model="churn"), CANDIDATE))
+    ended = rollout(Phase.FAILED, stable_id="", phase_since=NOW - HOUR)
+    assert undeployed(plan(seen, ended)) == [CANDIDATE]
+    assert plan(seen) == [], "not one that somebody else has put there"
+    assert plan(replace(seen, labels={"team": "growth"}), ended) == []
 
 
 def test_one_that_nobody_of_ours_made_is_undeployed_only_when_ours_replaced_it() -> None:

@@ -73,15 +73,16 @@ OUTCOMES = st.sampled_from(["hold", "pause", "roll_back"])
 
 
 @settings(max_examples=120)
-@given(st.integers(0, 2**32), st.booleans(), DRIFTS, SUPERSEDES, OUTCOMES)
-@example(256, False, "reassert", "reject", "hold")  # stopped between a first share that was taken back and the next
+@given(st.integers(0, 2**32), st.booleans(), DRIFTS, SUPERSEDES, OUTCOMES, st.sampled_from(["pause", "redeploy"]))
+@example(
+    256, False, "reassert", "reject", "hold", "pause"
+)  # stopped between a first share that was taken back and the next
 def test_whatever_happens_every_rollout_ends_and_nobody_is_left_with_traffic_that_is_not_promoted(
-    seed: int, empty: bool, drift: str, supersede: str, then: str
+    seed: int, empty: bool, drift: str, supersede: str, then: str, missing: str
 ) -> None:
     patience = {"after": "30m", "then": then}
-    found = world(
-        seed, 3, empty, drift=drift, supersede=supersede, no_data=patience, provider_error=patience, deploy_attempts=2
-    )
+    usual = {"no_data": patience, "provider_error": patience, "deploy_attempts": 2}
+    found = world(seed, 3, empty, drift=drift, supersede=supersede, stable_missing=missing, **usual)
     try:
         run(found, 40)
         calmed(found)

@@ -12,7 +12,7 @@ from shared.rollout.back_off import back_off
 from shared.rollout.decide import Decision, Kind
 from shared.rollout.gate import GateResult
 from shared.rollout.labels import TrialLabels, read_labels, write_labels
-from shared.rollout.names import deployed_model_id, rollout_id
+from shared.rollout.names import deployed_model_id, rollout_id, stable_again_id
 from shared.rollout.observed import Endpoint, OperationState, TargetRef
 from shared.rollout.record import CheckResult, Hold, Operation, Phase, Rollout, Shift, Stop, Verdict
 from shared.rollout.steps import (
@@ -30,6 +30,8 @@ from shared.rollout.steps import (
     Pause,
     PutOff,
     Rebase,
+    Redeploy,
+    Reinstate,
     Retry,
     SetReplicas,
     Step,
@@ -641,6 +643,90 @@ def test_a_trial_whose_stable_was_undeployed_is_paused_and_told_once() -> None:
     assert "v2 has no way back" in found.reason
     assert isinstance(step(rollout(hold=HOLD), seen), Wait)
     assert isinstance(step(rollout(hold=HOLD), seen, spec=policy({"drift": "reassert"})), Wait)
+
+
+def test_a_stop_of_what_carries_everything_alone_takes_nothing() -> None:
+    seen = endpoint({CANDIDATE: 100}, TRIAL_LABELS, CANDIDATE)
+    found = step(rollout(stop=STOP), seen, Kind.ROLL_BACK)
+    assert closing(found) == (Phase.PROMOTED, True)
+    assert isinstance(found, Close)
+    assert found.sentence.startswith("Ended v2 without taking its traffic, which nobody else can carry")
+    by_hand = endpoint({CANDIDATE: 100}, RESTING_LABELS, CANDIDATE)
+    assert closing(step(replace(READY, stop=STOP), by_hand)) == (Phase.PROMOTED, True), "before its first share, too"
+    third = endpoint({CANDIDATE: 60, THIRD: 40}, TRIAL_LABELS)
+    assert not isinstance(step(rollout(stop=STOP), third, Kind.ROLL_BACK), Close)
+
+
+AGAIN = stable_again_id(TRIAL, 0)
+REDEPLOYS = policy({"stable_missing": "redeploy"})
+STRANDED = endpoint({CANDIDATE: 100}, TRIAL_LABELS, CANDIDATE)
+BACK = replace(STRANDED, deployed=(*STRANDED.deployed, deployed(AGAIN, "1")))
+
+
+@pytest.mark.parametrize("kind", [Kind.ADVANCE, Kind.HOLD, Kind.ROLL_BACK])
+def test_a_stable_that_is_missing_is_deployed_again_before_anything_else(kind: Kind) -> None:
+    strong = replace(STRANDED, deployed=(deployed(CANDIDATE, "2", 1, 3),))
+    found = step(rollout(), strong, kind, spec=REDEPLOYS)
+    assert isinstance(found, Redeploy)
+    assert (found.deployed_id, found.replicas) == (AGAIN, 3)
+    assert isinstance(step(rollout(hold=HOLD), STRANDED, Kind.HOLD, spec=REDEPLOYS), Wait), "a person was called"
+
+
+def test_what_was_deployed_again_takes_the_place_and_the_candidate_keeps_at_most_its_share() -> None:
+    found = step(rollout(), BACK, Kind.ADVANCE, spec=REDEPLOYS)
+    assert isinstance(found, Reinstate)
+    assert found.split == {AGAIN: 90, CANDIDATE: 10}
+    assert (found.labels.stable, found.labels.candidate) == (AGAIN, CANDIDATE)
+    placed = rollout(stable_id=AGAIN)
+    there = replace(BACK, split=found.split, labels=write_labels({}, found.labels))
+    assert isinstance(step(placed, there, Kind.ADVANCE, spec=REDEPLOYS), Move)
+    lower = replace(BACK, split={AGAIN: 97, CANDIDATE: 3})
+    kept = step(rollout(), lower, Kind.ADVANCE, spec=REDEPLOYS)
+    assert isinstance(kept, Reinstate)
+    assert kept.split == {AGAIN: 97, CANDIDATE: 3}
+
+
+def test_a_deployment_of_the_stable_is_waited_for_tried_again_and_in_the_end_a_persons() -> None:
+    op = Operation("deploy", AGAIN, NOW - MINUTE, NAMED, "Deploying v1 again")
+    under_way = rollout(operation=op)
+    assert isinstance(step(under_way, STRANDED, spec=REDEPLOYS), Wait)
+    failed = OperationState(NAMED, True, "out of T4s", retryable=True)
+    assert isinstance(step(under_way, STRANDED, spec=REDEPLOYS, operation=failed), PutOff)
+    last = replace(under_way, resizes_failed=2)
+    assert isinstance(step(last, STRANDED, spec=REDEPLOYS, operation=failed), Pause)
+    again = step(rollout(resizes_failed=1), STRANDED, spec=REDEPLOYS)
+    assert isinstance(again, Redeploy)
+    assert again.deployed_id == stable_again_id(TRIAL, 1)
+    soon = rollout(resizes_failed=1, not_before=NOW + MINUTE)
+    assert isinstance(step(soon, STRANDED, spec=REDEPLOYS), Wait)
+
+
+def test_a_third_models_traffic_is_asked_about_before_the_stable_takes_its_place() -> None:
+    seen = replace(BACK, split={CANDIDATE: 60, THIRD: 40}, deployed=(*BACK.deployed, deployed(THIRD, "9")))
+    found = step(rollout(), seen, Kind.HOLD, spec=REDEPLOYS)
+    assert isinstance(found, Pause)
+    assert "v1 is deployed again, and the traffic is" in found.reason
+
+
+def test_in_a_watch_only_the_fallback_is_deployed_again() -> None:
+    seen = endpoint({CANDIDATE: 100}, WATCH_LABELS, CANDIDATE)
+    assert isinstance(step(rollout(Phase.WATCHING), seen, Kind.HOLD), Wait), "not minded otherwise"
+    assert isinstance(step(rollout(Phase.WATCHING), seen, Kind.HOLD, spec=REDEPLOYS), Redeploy)
+    there = replace(seen, deployed=(*seen.deployed, deployed(AGAIN, "1")))
+    found = step(rollout(Phase.WATCHING), there, Kind.HOLD, spec=REDEPLOYS)
+    assert isinstance(found, Reinstate)
+    assert (found.split, found.labels.fallback) == ({CANDIDATE: 100}, AGAIN)
+    first = rollout(Phase.WATCHING, stable_id="")
+    assert isinstance(step(first, seen, Kind.HOLD, spec=REDEPLOYS), Wait), "the first of its model has none"
+
+
+def test_a_queued_version_that_was_deleted_is_waited_for_a_while_and_rejected() -> None:
+    new = rollout(Phase.QUEUED, phase_since=NOW - MINUTE)
+    assert isinstance(step(new, at_rest(), is_lost=True), Wait)
+    found = step(replace(new, phase_since=NOW - VISIBLE_WITHIN), at_rest(), is_lost=True, busy="churn-v9-00000c")
+    assert closing(found) == (Phase.REJECTED, False)
+    assert isinstance(found, Close)
+    assert found.sentence == "Rejected v2: it is not in the registry, somebody has deleted it"
 
 
 @pytest.mark.parametrize("phase", [Phase.CANARY, Phase.WATCHING])

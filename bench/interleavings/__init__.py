@@ -1,0 +1,1 @@
+"""Interleavings: events, people, programs, clocks and misfortunes in any order, and what must hold after each of them."""

@@ -1,0 +1,61 @@
+"""Play the state machine for as many steps as are asked for, and keep what was seen.
+
+``python -m bench.interleavings --steps 200000 --out docs/interleavings.json``
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bench.interleavings.running import Ran, run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, show and keep; 1 where something did not hold."""
+    parser = argparse.ArgumentParser(prog="python -m bench.interleavings", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--steps", type=int, default=200_000, help="at least (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="another run of luck (%(default)s)")
+    parser.add_argument(
+        "--no-shrink", action="store_true", help="show the first steps that break something as they are"
+    )
+    parser.add_argument("--out", default="", help="where the numbers are kept, after every example; nowhere by default")
+    options = parser.parse_args(arguments)
+
+    def tell(ran: Ran) -> None:
+        if options.out:
+            Path(options.out).write_text(json.dumps(as_json(ran, options.seed), indent=1) + "\n", encoding="utf-8")
+        if ran.examples % 20 == 0:
+            print(f"interleavings: {ran.steps.total():,} steps in {ran.seconds:.0f} s", file=sys.stderr, flush=True)
+
+    ran = run(options.steps, options.seed, shrink=not options.no_shrink, tell=tell)
+    shown = as_json(ran, options.seed)
+    print(json.dumps(shown, indent=1))
+    if ran.broken:
+        print(ran.broken, file=sys.stderr)
+    return 1 if ran.broken else 0
+
+
+def as_json(ran: Ran, seed: int) -> dict[str, Any]:
+    """What is kept."""
+    return {
+        "on": f"{datetime.now(UTC):%Y-%m-%d}",
+        "cores": os.cpu_count(),
+        "seed": seed,
+        "steps": ran.steps.total(),
+        "examples": ran.examples,
+        "seconds": round(ran.seconds),
+        "rollouts": dict(ran.ends.most_common()),
+        "by_kind": dict(ran.steps.most_common()),
+        "broken": ran.broken.splitlines()[:1],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

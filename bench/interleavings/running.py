@@ -1,0 +1,68 @@
+"""Runs the state machine a number of steps, and says what it did."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hypothesis import HealthCheck, Phase, seed, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from bench.crashes.work import player
+from bench.interleavings.machine import Interleavings
+
+PER_EXAMPLE = 100
+"""Steps, after which everything has to come to its end."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What was played, and the first thing that did not hold."""
+
+    steps: Counter[str]
+    ends: Counter[str]
+    examples: int
+    seconds: float
+    broken: str = ""
+
+
+def run(steps: int, seed_: int, *, shrink: bool = True, tell: Callable[[Ran], None] = lambda ran: None) -> Ran:
+    """At least so many steps; ends at the first that breaks an invariant. Equal seeds play equal steps."""
+    began, examples = time.monotonic(), 0
+    Interleavings.steps, Interleavings.ends = Counter(), Counter()
+    with player() as played:
+        Interleavings.player = played
+        while True:
+            broken = _play(seed_ + examples, shrink)
+            examples += 1
+            counted = Interleavings.steps.copy(), Interleavings.ends.copy()
+            ran = Ran(*counted, examples, time.monotonic() - began, broken)
+            tell(ran)
+            if broken or ran.steps.total() >= steps:
+                return ran
+
+
+def _play(seed_: int, shrink: bool) -> str:
+    """One example of a seed of its own; what is broken, with the steps that break it."""
+    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
+    chosen = settings(
+        max_examples=2,  # the first one is the simplest there is
+        stateful_step_count=PER_EXAMPLE,
+        deadline=None,
+        database=None,
+        phases=phases,
+        report_multiple_bugs=False,
+        suppress_health_check=list(HealthCheck),
+    )
+    try:
+        run_state_machine_as_test(seed(seed_)(_machine()), settings=chosen)
+    except Exception as exc:  # noqa: BLE001 - whatever it is, it is what was looked for
+        return "\n".join([f"seed {seed_}: {type(exc).__name__}: {exc}", *getattr(exc, "__notes__", [])])
+    return ""
+
+
+def _machine() -> type[Interleavings]:
+    """A class of its own: a seed is fixed to a class."""
+    return type("Interleavings", (Interleavings,), {})
