@@ -80,7 +80,7 @@ def test_what_has_ended_or_is_no_canary_is_refused_with_the_reason(morning: Town
     queued = morning.rollouts("promote", V5, "--json")
     assert (queued.code, queued.err) == (1, "")
     assert json.loads(queued.out) == {
-        "error": f"{V5} is queued; only a shadow or a canary can be promoted to its next stage",
+        "error": f"{V5} is queued; only a shadow, an experiment or a canary can be promoted to its next stage",
         "status": 409,
     }
 

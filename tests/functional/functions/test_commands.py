@@ -103,7 +103,7 @@ def test_a_watch_cannot_be_promoted(trial: Cloud) -> None:
     trial.tell("promote", "2")
     status, answer = trial.command({"command": "promote", "rollout": trial.rollout("2").id})
     assert status == 409
-    assert "only a shadow or a canary can be promoted" in answer["error"]
+    assert "only a shadow, an experiment or a canary can be promoted" in answer["error"]
 
 
 def test_who_names_the_share_that_is_meant_can_say_it_again(trial: Cloud) -> None:
