@@ -50,6 +50,7 @@ ROUTES: Mapping[str, Route] = {
     # Monitoring sends an incident once, so it must outlast an outage of Vertex AI.
     "roll_back": Route(topics.ALERT_FIRED, attempts=100, maximum_backoff=_MINUTE),
     "retire_models": Route(topics.SCHEDULE, 'attributes.job = "retire_models"', 20, maximum_backoff=_MINUTE),
+    "audit_costs": Route(topics.SCHEDULE, 'attributes.job = "audit_costs"', 20, maximum_backoff=_MINUTE),
     "notify": Route(topics.ROLLOUT_CHANGED, attempts=20),
     # What was asked an hour ago says nothing that the next request does not say better.
     "mirror_request": Route(topics.PREDICTION_LOGGED, attempts=5),
@@ -63,6 +64,7 @@ JOBS = (
     Job("find_training_runs", timedelta(minutes=5)),
     Job("replay_requests", timedelta(minutes=1)),
     Job("retire_models", timedelta(minutes=10)),
+    Job("audit_costs", timedelta(days=1)),
 )
 
 
@@ -175,6 +177,7 @@ class LocalCloud:
             MONITORING_EMULATOR_HOST=vertex,
             STORE="sqlite",
             STORE_PATH=str(folder / "rollouts.db"),
+            REPORTS_FOLDER=str(folder / "reports"),
             ALERT_TOKEN=self.alert_token,
             ID_TOKEN_CERTS_URL=keys.url,
             COMMAND_AUDIENCE="rollouts-local",

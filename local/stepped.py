@@ -61,6 +61,10 @@ class Apps:
         self._loader.forget()
 
 
+_KEPT = timedelta(days=42)
+"""As Cloud Monitoring keeps what Vertex AI measures."""
+
+
 class Servers:
     """Vertex AI, Monitoring, Pub/Sub and a store; the functions find them by their environment."""
 
@@ -80,7 +84,12 @@ class Servers:
         self.pubsub = PubsubServer().start()
         self._wire()
         self.monitoring = Monitoring(
-            delay=delay, clock=self.clock, buckets=buckets, project_id=PROJECT, project_number=int(NUMBER)
+            delay=delay,
+            clock=self.clock,
+            buckets=buckets,
+            retention=_KEPT.total_seconds(),
+            project_id=PROJECT,
+            project_number=int(NUMBER),
         )
         self.emulator = Emulator(
             config,

@@ -15,10 +15,12 @@ from shared.errors import PermanentError
 
 if TYPE_CHECKING:
     from shared.identity import Keys
+    from shared.metrics.hourly import HourlyMetrics
     from shared.metrics.reader import ServedMetrics
     from shared.metrics.writer import QualityWriter
     from shared.notify.channels import Channels
     from shared.publisher import Publisher
+    from shared.reports import Reports
     from shared.request_logs import RequestLogs
     from shared.store.store import Store
     from shared.vertex.endpoints import Endpoints
@@ -79,6 +81,18 @@ class World:
         from shared.metrics.writer import QualityWriter
 
         return QualityWriter()
+
+    @cached_property
+    def hourly(self) -> HourlyMetrics:
+        from shared.metrics.hourly import HourlyMetrics
+
+        return HourlyMetrics()
+
+    @cached_property
+    def reports(self) -> Reports | None:
+        from shared.reports import reports_from
+
+        return reports_from(self.environment, self.environment.get("GOOGLE_CLOUD_PROJECT", ""))
 
     @cached_property
     def request_logs(self) -> RequestLogs:

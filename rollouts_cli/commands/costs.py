@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rollouts_cli.commands.prices import Overrides
 from rollouts_cli.console import AsJson, Part, reported, say, say_json, width
 from rollouts_cli.layout import Column, Row, Table
-from shared.costs.advice import Advice
-from shared.costs.audit import Audit, audit
+from rollouts_cli.lookup import opened_store
+from shared.costs.audit import audit
 from shared.costs.fleet import Fleet
 from shared.costs.fleet_file import read_fleet
 from shared.costs.money import usd
 from shared.costs.prices import book_from
 from shared.costs.report.files import files_of
-from shared.costs.report.page import headline, page
-from shared.costs.report.snapshot import Change, change_since, read_snapshot
+from shared.costs.report.page import page
+from shared.costs.report.snapshot import change_since, read_snapshot
 from shared.costs.report.twin import as_json as twin
 from shared.costs.report.twin import costs_csv
 from shared.errors import PermanentError
@@ -29,6 +29,7 @@ from shared.errors import PermanentError
 From = Annotated[
     Path | None, typer.Option("--from", help="A described fleet (docs/fleet.schema.json).", metavar="FLEET.json")
 ]
+Now = Annotated[bool, typer.Option("--now", help="Audit what is deployed at this moment, with your own credentials.")]
 Before = Annotated[
     Path | None, typer.Option("--before", help="report.json of an earlier audit, to say what changed.", metavar="FILE")
 ]
@@ -49,6 +50,7 @@ COLUMNS = (Column("SAVES/MONTH", style="bold"), Column("KIND", drop=2), Column("
 
 def costs(
     source: From = None,
+    now: Now = False,
     overrides: Overrides = None,
     before: Before = None,
     p95: Target = None,
@@ -60,13 +62,16 @@ def costs(
 ) -> None:
     """Say what each endpoint, model and version costs, what of it looks like waste, and the command for each finding.
 
+    Without options it is what audit_costs has found last; of a described fleet with --from, of what is deployed with --now.
     Nothing is changed. What has no price, or was not measured, is said to be unknown and is in no sum.
     """
     with reported(as_json):
-        if source is None:
-            raise PermanentError("say which fleet: --from FLEET.json; docs/costs.md shows how to describe one")
-        fleet = _aimed(read_fleet(_read(source), str(source)), p95)
-        result = audit(fleet, book_from(overrides or ()))
+        if source is None and not now:
+            _last(as_json, every, (html, out, before, p95, as_csv, overrides))
+            return
+        books = book_from(overrides or ())
+        fleet = _aimed(read_fleet(_read(source), str(source)) if source else _seen(), p95)
+        result = audit(fleet, books)
         change = change_since(read_snapshot(_read(before), str(before)) if before else None, result)
         if html:
             _write(html, page(result, change))
@@ -78,7 +83,34 @@ def costs(
     elif as_csv:
         say(costs_csv(result).rstrip("\n"))
     else:
-        _print(result, change, every)
+        _print(twin(result, change), every)
+
+
+def _last(as_json: bool, every: bool, others: Sequence[object]) -> None:
+    """What the function has found last."""
+    if any(others):
+        raise PermanentError("say of which fleet: --from FLEET.json, or --now for the one that is deployed")
+    with opened_store() as store:
+        kept = store.audits.last()
+    if kept is None:
+        raise PermanentError("there is no audit in the store yet; make one with --now, or wait for audit_costs")
+    if as_json:
+        say_json(kept.summary)
+        return
+    say(f"Audited until {kept.summary['at'][:16].replace('T', ' ')} UTC")
+    _print(kept.summary, every)
+
+
+def _seen() -> Fleet:
+    """The fleet that is deployed, read with the credentials of whoever asks."""
+    from shared.actions.fleet import observe_fleet
+    from shared.wiring import World
+
+    with opened_store() as store:
+        kept = store.audits.last()
+        world = World()
+        world.store = store
+        return observe_fleet(world, kept.machines if kept else {})
 
 
 def _aimed(fleet: Fleet, p95: float | None) -> Fleet:
@@ -88,64 +120,70 @@ def _aimed(fleet: Fleet, p95: float | None) -> Fleet:
     return replace(fleet, endpoints=tuple(replace(e, p95_target_ms=e.p95_target_ms or p95) for e in fleet.endpoints))
 
 
-def _print(result: Audit, change: Change | None, every: bool) -> None:
-    say((headline(result), "bold"))
-    forecast = result.forecast
+def _print(report: dict[str, Any], every: bool) -> None:
+    say((report["headline"], "bold"))
+    forecast, change = report["forecast"], report["change"]
     say(
-        f"{forecast.month}: {usd(forecast.spent)} so far, {usd(forecast.expected)} expected"
-        f" ({usd(forecast.low)} to {usd(forecast.high)})"
+        f"{forecast['month']}: {_usd(forecast['spent'])} so far, {_usd(forecast['expected'])} expected"
+        f" ({_usd(forecast['low'])} to {_usd(forecast['high'])})"
     )
     if change:
-        more = "+" if change.usd_month >= 0 else ""
+        more = "" if change["usd_month"].startswith("-") else "+"
         say(
-            f"Since {change.since:%Y-%m-%d}: {more}{usd(change.usd_month)} a month,"
-            f" {change.found} new findings, {change.settled} settled"
+            f"Since {change['since'][:10]}: {more}{_usd(change['usd_month'])} a month,"
+            f" {change['found']} new findings, {change['settled']} settled"
         )
-    shown = result.findings if every else result.findings[:FEW]
+    findings = report["findings"]
+    shown = findings if every else findings[:FEW]
     if shown:
         say()
-        rows = [Row((_saving(f.saving, f.counted), f.kind, f.subject, f.confidence), f.sentence) for f in shown]
+        rows = [Row((_saving(f), f["kind"], f["subject"], f["confidence"]), f["finding"]) for f in shown]
         for line in Table(COLUMNS, "FINDING", rows, wrap=True).lines(width()):
             say(*line)
     if every:
         for finding in shown:
             say()
-            say((f"{finding.subject}: {finding.kind}", "bold"))
-            for said in (finding.arithmetic, *finding.evidence, finding.command):
+            say((f"{finding['subject']}: {finding['kind']}", "bold"))
+            for said in (finding["arithmetic"], *finding["evidence"], finding["command"]):
                 say(f"  {said}")
-    elif len(result.findings) > len(shown):
-        say(f"... and {len(result.findings) - len(shown)} more; --all shows them with arithmetic and command")
-    for line in (*_latency(result.advices), *_unknown(result, every)):
-        say(line)
+    elif len(findings) > len(shown):
+        say(f"... and {len(findings) - len(shown)} more; --all shows them with arithmetic and command")
+    for text in (*_latency(report["latency"]), *_unknown(report["not_measured"], every)):
+        say(text)
 
 
-def _saving(saving: Decimal | None, counted: bool) -> Part:
-    if counted:
-        return usd(saving), "green"
-    return (f"({usd(saving)})" if saving is not None and saving > 0 else usd(saving)), "dim"
+def _usd(amount: str | None) -> str:
+    return usd(None if amount is None else Decimal(amount))
 
 
-def _latency(advices: tuple[Advice, ...]) -> Iterator[str]:
+def _saving(finding: dict[str, Any]) -> Part:
+    amount = _usd(finding["saving_usd_month"])
+    if finding["counted"]:
+        return amount, "green"
+    return (f"({amount})" if amount[0] == "$" and amount != "$0.00" else amount), "dim"
+
+
+def _latency(advices: list[dict[str, Any]]) -> Iterator[str]:
     for one in advices:
-        if one.met:
+        if one["met"]:
             continue
         yield ""
-        yield f"{one.subject}: 95th percentile up to {one.worst_ms:.0f} ms, target {one.target_ms:g} ms"
-        for option in one.options:
-            then = f"about {option.p95_ms:.0f} ms" if option.p95_ms is not None else "to be measured"
-            yield f"  {option.kind}: {option.sentence}; {then}, {usd(option.usd_month)} a month more"
-        if not one.options:
+        yield f"{one['subject']}: 95th percentile up to {one['worst_ms']:.0f} ms, target {one['target_ms']:g} ms"
+        for option in one["options"]:
+            then = f"about {option['p95_ms']:.0f} ms" if option["p95_ms"] is not None else "to be measured"
+            yield f"  {option['kind']}: {option['sentence']}; {then}, {_usd(option['usd_month'])} a month more"
+        if not one["options"]:
             yield "  nothing that is known here would help"
 
 
-def _unknown(result: Audit, every: bool) -> Iterator[str]:
-    if not result.unmeasured:
+def _unknown(unmeasured: list[dict[str, Any]], every: bool) -> Iterator[str]:
+    if not unmeasured:
         return
     yield ""
-    yield f"Not known, and in no sum: {len(result.unmeasured)}{'' if every else '; --all lists them'}"
+    yield f"Not known, and in no sum: {len(unmeasured)}{'' if every else '; --all lists them'}"
     if every:
-        for one in result.unmeasured:
-            yield f"  {one.subject}: {one.lacking}"
+        for one in unmeasured:
+            yield f"  {one['subject']}: {one['lacking']}"
 
 
 def _read(path: Path) -> bytes:

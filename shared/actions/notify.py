@@ -35,9 +35,9 @@ def notify_people(world: World, changed: RolloutChanged) -> list[str]:
     stored = world.store.get_rollout(entry.rollout) if entry.rollout else None
     rollout = stored.rollout if stored else None
     policy = _policy_of(world, entry, rollout)
-    if policy is None:
+    if policy is None and not _is_of_the_fleet(entry):
         log.warning(f"no policy says who is to hear of this: {entry.sentence}", entry=entry.id)
-    wanted = channels_for(policy.notify if policy else [], entry.severity)
+    wanted = channels_for(policy.notify if policy else _of_the_fleet(world, entry), entry.severity)
     waiting = [channel for channel in wanted if channel not in notice.sent]
     told = _compose(world, entry, rollout) if waiting else None
     sent, down = [], []
@@ -60,6 +60,17 @@ def notify_people(world: World, changed: RolloutChanged) -> list[str]:
     if down:
         raise TransientError("; ".join(down))
     return sent
+
+
+def _is_of_the_fleet(entry: LedgerEntry) -> bool:
+    """Whether it is about everything, and so about no policy: an audit of costs."""
+    return not (entry.rollout or entry.model or entry.target)
+
+
+def _of_the_fleet(world: World, entry: LedgerEntry) -> list[str]:
+    """``FLEET_CHANNELS``, separated by commas: who hears what no single policy's people have to hear."""
+    named = world.environment.get("FLEET_CHANNELS", "") if _is_of_the_fleet(entry) else ""
+    return [channel.strip() for channel in named.split(",") if channel.strip()]
 
 
 def channels_for(notify: Iterable[str], severity: Literal["info", "warning", "error"]) -> list[str]:

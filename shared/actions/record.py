@@ -104,8 +104,12 @@ def announce(world: World, entry: LedgerEntry, *, notice: bool) -> None:
         entry=entry.id,
         **restored,
     )
-    if not notice:
-        return
+    if notice:
+        publish_notice(world, entry)
+
+
+def publish_notice(world: World, entry: LedgerEntry) -> None:
+    """Publish ``rollout-changed``; what cannot be published is only late."""
     try:
         world.publisher.publish(
             topics.ROLLOUT_CHANGED, rollout_changed_message(RolloutChanged(entry.rollout, entry.id))

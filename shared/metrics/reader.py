@@ -136,7 +136,7 @@ class ServedMetrics:
         span = _Span(project, start, end, step)
         for arm, code, at, value in self._read(span, _limited(_RESPONSES, only)):
             served = gathered[arm[:2]][at][arm[2]]
-            count = round(_number(value))
+            count = round(number_of(value))
             served.requests += count
             served.errors += count if code.startswith("5") else 0
         queries = {name: _user_query(name) for name in sorted(set(metrics) - BUILT_IN)}
@@ -154,7 +154,7 @@ class ServedMetrics:
         request = metric_service.ListTimeSeriesRequest(
             name=f"projects/{span.project}",
             filter=" AND ".join(filter(None, (f'metric.type = "{query.metric}"', query.condition))),
-            interval=common.TimeInterval(start_time=_stamp(span.start), end_time=_stamp(span.end)),
+            interval=common.TimeInterval(start_time=stamp(span.start), end_time=stamp(span.end)),
             aggregation=common.Aggregation(
                 alignment_period=Duration(seconds=int(span.step.total_seconds())),
                 per_series_aligner=query.aligner,
@@ -178,7 +178,8 @@ class ServedMetrics:
             raise ProviderError(str(error)) from error
 
 
-def _stamp(moment: datetime) -> Timestamp:
+def stamp(moment: datetime) -> Timestamp:
+    """As Cloud Monitoring takes it."""
     return Timestamp(seconds=int(moment.timestamp()))
 
 
@@ -188,7 +189,8 @@ def _label(series: Any, selector: str) -> str:
     return str(labels.get(label, ""))
 
 
-def _number(value: Any) -> float:
+def number_of(value: Any) -> float:
+    """A point that is a number; a distribution is none."""
     kind = value.WhichOneof("value")
     return float(getattr(value, kind)) if kind in ("int64_value", "double_value") else 0.0
 
@@ -197,7 +199,7 @@ def _values(value: Any) -> Histogram | None:
     kind = value.WhichOneof("value")
     if kind == "distribution_value":
         return histogram(value.distribution_value)
-    return single(_number(value)) if kind in ("int64_value", "double_value") else None
+    return single(number_of(value)) if kind in ("int64_value", "double_value") else None
 
 
 def _minute(at: datetime, arms: dict[str, _Gathering]) -> Minute:

@@ -44,6 +44,11 @@ class DeployedModel:
     """Live now (DeployedModel.status); None where Vertex AI does not say."""
     machine_type: str = ""
     created_at: datetime | None = None
+    accelerator: str = ""
+    accelerator_count: int = 0
+    spot: bool = False
+    autoscale_percent: int | None = None
+    """The autoscaler's target for the processor, where one was named."""
 
     @property
     def present_replicas(self) -> int:
@@ -62,6 +67,7 @@ class Endpoint:
     """Deployed-model id to percent; sums to 100 or is empty."""
     deployed: tuple[DeployedModel, ...] = ()
     display_name: str = ""
+    created_at: datetime | None = None
 
     def find(self, deployed_id: str | None) -> DeployedModel | None:
         """The deployed model of that id, if it is ready; one that is still deploying is not visible."""

@@ -41,6 +41,7 @@ from shared.store.records import (
 )
 
 if TYPE_CHECKING:
+    from shared.store.audits import Audits
     from shared.store.evidence_pages import EvidencePages
     from shared.store.mirrored import Mirrored
     from shared.store.quality import Quality
@@ -80,6 +81,13 @@ class Store:
         from shared.store.threads import Threads
 
         return Threads(self._documents)
+
+    @cached_property
+    def audits(self) -> Audits:
+        """The last audit of costs."""
+        from shared.store.audits import Audits
+
+        return Audits(self._documents)
 
     # -- rollouts and their ledger ---------------------------------------------------------------
 

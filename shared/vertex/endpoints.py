@@ -199,6 +199,7 @@ def _endpoint(message: Any, project: str, region: str) -> Endpoint:
         split={deployed_id: share for deployed_id, share in message.traffic_split.items() if share},
         deployed=tuple(_deployed(item) for item in message.deployed_models),
         display_name=message.display_name,
+        created_at=moment(message, "create_time"),
     )
 
 
@@ -214,6 +215,20 @@ def _deployed(message: Any) -> DeployedModel:
         min_replicas=resources.min_replica_count if resources else 0,
         max_replicas=resources.max_replica_count or resources.min_replica_count if resources else 0,
         available_replicas=message.status.available_replica_count or None if message.HasField("status") else None,
-        machine_type=resources.machine_spec.machine_type if kind == "dedicated_resources" and resources else "",
         created_at=moment(message, "create_time"),
+        **(_machine(resources) if kind == "dedicated_resources" else {}),
     )
+
+
+def _machine(resources: Any) -> dict[str, Any]:
+    """What a replica of dedicated resources stands on."""
+    spec = resources.machine_spec
+    kind = accelerator_type.AcceleratorType(spec.accelerator_type)
+    targets = {metric.metric_name: metric.target for metric in resources.autoscaling_metric_specs}
+    return {
+        "machine_type": spec.machine_type,
+        "accelerator": kind.name if kind.value else "",
+        "accelerator_count": spec.accelerator_count,
+        "spot": resources.spot,
+        "autoscale_percent": targets.get(f"{_UTILISATION}cpu/utilization"),
+    }

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 MOST_MEMORY = 512
 """MiB of server and worker together, which is what a function is given."""
 OVER_HTTPS = ("receive_alert", "receive_command", "status_page")
-BY_SCHEDULE = ("assess_rollouts", "find_training_runs", "replay_requests", "retire_models")
+BY_SCHEDULE = ("assess_rollouts", "audit_costs", "find_training_runs", "replay_requests", "retire_models")
 
 PROBE = """
 import json, sys
@@ -141,6 +141,7 @@ PUBSUB = {"pubsub_v1.publisher"}
 CLIENTS = {
     "advance_rollout": {ENDPOINTS},
     "assess_rollouts": {ENDPOINTS, MONITORING, *PUBSUB},
+    "audit_costs": {ENDPOINTS, MONITORING, *PUBSUB},
     "find_training_runs": JOBS,
     "mirror_request": set(),
     "notify": set(),

@@ -18,6 +18,7 @@ from shared.costs.fleet import Deployed
 from shared.costs.holdings import Holding
 from shared.costs.money import MONTH, rate, usd
 from shared.costs.report import plots
+from shared.costs.report.headline import headline
 from shared.costs.report.snapshot import Change, endpoint_name
 
 LARGEST = 200_000
@@ -44,21 +45,6 @@ def page(audit: Audit, change: Change | None = None, actual: Actual | None = Non
         if len(text.encode()) < LARGEST:
             return text
     return _render(audit, change, actual, 1)
-
-
-def headline(audit: Audit) -> str:
-    """The one sentence."""
-    month, saving = usd(audit.usd_month), usd(audit.saving)
-    endpoints = len(audit.fleet.endpoints)
-    share = f" ({percent(float(audit.saving / audit.usd_month))})" if audit.usd_month and audit.saving else ""
-    beside = (
-        f"; what {len(audit.unknown)} deployed model{'s' * (len(audit.unknown) != 1)} cost is not known"
-        if audit.unknown
-        else ""
-    )
-    return (
-        f"{month} a month on {endpoints} endpoint{'s' * (endpoints != 1)}; {saving} of it could be saved{share}{beside}"
-    )
 
 
 def _render(audit: Audit, change: Change | None, actual: Actual | None, shown: int) -> str:

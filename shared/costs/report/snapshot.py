@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 from shared.costs.audit import Audit
 from shared.costs.holdings import Holding
@@ -50,14 +51,22 @@ def read_snapshot(text: str | bytes, source: str) -> Snapshot:
     """From the JSON of a report."""
     try:
         given = json.loads(text)
+    except ValueError as error:
+        raise SnapshotError(f"{source} is not the JSON of a cost report: {error}") from None
+    return snapshot_of(given, source)
+
+
+def snapshot_of(given: Any, source: str) -> Snapshot:
+    """From what a report says, or from what the store has kept of it."""
+    try:
         return Snapshot(
             datetime.fromisoformat(given["at"]),
             Decimal(given["usd_month"]),
             Decimal(given["saving_usd_month"]),
             {one["name"]: Decimal(one["usd_month"]) for one in given["endpoints"]},
-            frozenset(one["id"] for one in given["findings"]),
+            frozenset(given.get("finding_ids") or (one["id"] for one in given["findings"])),
         )
-    except (ValueError, KeyError, TypeError, InvalidOperation) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
         raise SnapshotError(f"{source} is not the JSON of a cost report: {type(error).__name__} {error}") from None
 
 

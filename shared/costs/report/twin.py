@@ -15,6 +15,7 @@ from shared.costs.audit import Audit
 from shared.costs.findings.finding import Finding
 from shared.costs.holdings import Cost, Holding, Line
 from shared.costs.money import MONTH, cents
+from shared.costs.report.headline import headline
 from shared.costs.report.snapshot import Change, endpoint_name
 
 SCHEMA = "cost-report/v1"
@@ -29,6 +30,7 @@ def as_json(audit: Audit, change: Change | None = None, actual: Actual | None = 
     dated = audit.book.dated
     return {
         "schema": SCHEMA,
+        "headline": headline(audit),
         "currency": "USD",
         "start": audit.start.isoformat(),
         "at": audit.at.isoformat(),

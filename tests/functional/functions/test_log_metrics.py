@@ -37,6 +37,7 @@ def test_each_metric_counts_lines_of_a_rollout_that_is_taken_back(
     cloud.deploy("run-2")
     cloud.minutes(8, errors={"2": 0.5})
     assert cloud.split() == {"1": 100}
+    assert cloud.tick("audit_costs") == 200
     assert cloud.wake("roll_back", b"no json at all") == 200
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     for name, metric in METRICS.items():

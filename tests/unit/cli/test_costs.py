@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import json
+from contextlib import closing
 from pathlib import Path
 
+from shared.store.audits import StoredAudit
+from shared.store.sqlite import SQLiteDocuments
+from shared.store.store import Store
 from tests.unit.cli.conftest import Rollouts
 
 ROOT = Path(__file__).parents[3]
@@ -65,3 +69,18 @@ def test_what_cannot_be_read_or_written_is_one_sentence(rollouts: Rollouts, tmp_
     bad.write_text('{"schema": "fleet/v1"}')
     ran = rollouts("costs", "--from", bad)
     assert ran.code == 1 and "is not a described fleet (fleet/v1): start: Field required" in ran.err
+
+
+def test_without_a_fleet_it_is_the_last_audit_of_the_store(rollouts: Rollouts, tmp_path: Path) -> None:
+    assert "there is no store at" in rollouts("costs").err
+    with closing(Store(SQLiteDocuments(str(tmp_path / "store.db")))) as store:
+        store.policies()
+    assert "there is no audit in the store yet; make one with --now" in rollouts("costs").err
+    twin = json.loads(rollouts("costs", "--from", FLEET, "--json").out)
+    with closing(Store(SQLiteDocuments(str(tmp_path / "store.db")))) as store:
+        store.audits.put(StoredAudit(twin, {}))
+    shown = rollouts("costs").out.splitlines()
+    assert shown[0] == "Audited until 2026-11-27 00:00 UTC"
+    assert shown[1:] == rollouts("costs", "--from", FLEET).out.splitlines()
+    assert json.loads(rollouts("costs", "--json").out) == twin
+    assert "say of which fleet: --from FLEET.json, or --now" in rollouts("costs", "--csv").err
