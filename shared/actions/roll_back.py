@@ -154,6 +154,8 @@ def _drop(
         event=cause.event,
         actor=ACTOR,
         began_at=cause.began_at,
+        detected_at=cause.detected_at,
+        restored_at=world.now(),
     )
     record_transition(world, stored, stored.rollout.moved(world.now(), arms=arms), telling)
     publish_due(world, [stored.rollout.id])

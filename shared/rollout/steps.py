@@ -198,6 +198,8 @@ def _plan_replaced(s: Situation, endpoint: Endpoint) -> Step | None:
         why = (
             f"v{newer.version} has its first share of the traffic"
             if newer
+            else "the arms of an experiment have their first shares"
+            if trial.arms
             else "nothing is on trial or watched any more"
         )
         return Close(Phase.PROMOTED, f"Ended the watch of v{r.version}: {why}")

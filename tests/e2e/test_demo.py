@@ -20,7 +20,10 @@ OTHERS = pytest.mark.skipif(
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("scenario", "outcomes"), [("lifecycle", 12), pytest.param("shadow", 8, marks=OTHERS)])
+@pytest.mark.parametrize(
+    ("scenario", "outcomes"),
+    [("lifecycle", 12), pytest.param("shadow", 8, marks=OTHERS), pytest.param("experiment", 7, marks=OTHERS)],
+)
 def test_a_demo_meets_every_outcome(tmp_path: Path, scenario: str, outcomes: int) -> None:
     command = [sys.executable, "-m", "local.demo", "--scenario", scenario, "--folder", str(tmp_path / "demo")]
     done = subprocess.run([*command, "--seed", "7"], cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
