@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from shared.store.store import Store
     from shared.vertex.endpoints import Endpoints
     from shared.vertex.jobs import Jobs
+    from shared.vertex.pools import Pools
     from shared.vertex.predictions import Predictions
     from shared.vertex.registry import Registry
 
@@ -63,6 +64,12 @@ class World:
         from shared.vertex.registry import Registry
 
         return Registry()
+
+    @cached_property
+    def pools(self) -> Pools:
+        from shared.vertex.pools import Pools
+
+        return Pools()
 
     @cached_property
     def jobs(self) -> Jobs:

@@ -13,6 +13,8 @@ from shared.permissions import PUBLISH, STORE
 from shared.wiring import world
 
 PERMISSIONS = (
+    "aiplatform.deploymentResourcePools.create",
+    "aiplatform.deploymentResourcePools.get",
     "aiplatform.endpoints.create",
     "aiplatform.endpoints.delete",
     "aiplatform.endpoints.deploy",

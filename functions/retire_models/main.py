@@ -11,6 +11,9 @@ from shared.permissions import PUBLISH, STORE
 from shared.wiring import world
 
 PERMISSIONS = (
+    "aiplatform.deploymentResourcePools.delete",
+    "aiplatform.deploymentResourcePools.list",
+    "aiplatform.deploymentResourcePools.queryDeployedModels",
     "aiplatform.endpoints.delete",
     "aiplatform.endpoints.list",
     "aiplatform.endpoints.undeploy",

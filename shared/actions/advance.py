@@ -19,8 +19,8 @@ from shared.policy.schema import Policy
 from shared.rollout.decide import decide
 from shared.rollout.experimenting import form_arms
 from shared.rollout.gate import GateResult
-from shared.rollout.names import rollout_id, shadow_target
-from shared.rollout.observed import Endpoint, ModelVersion, OperationState
+from shared.rollout.names import pool_id, rollout_id, shadow_target
+from shared.rollout.observed import Endpoint, ModelVersion, OperationState, Pool
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.steps import Forget, Situation, Step, Wait, plan_step
 from shared.rollout.windows import why_barred
@@ -90,6 +90,7 @@ def look(
         is_lost=is_turn and version is None,
         before=before,
         shadow=_shadow(world, rollout),
+        pool=_pool(world, policy, rollout) if is_turn else None,
         **_arms(world, policy, rollout) if is_turn else {},
         busy=world.store.busy(rollout.target) if is_queued else "",
         barred=why_barred(policy.rollout, world.store.stops(rollout.model), now),
@@ -100,6 +101,11 @@ def _shadow(world: World, rollout: Rollout) -> Endpoint | None:
     if rollout.phase is not Phase.SHADOW:
         return None
     return world.endpoints.get(shadow_target(rollout.id, rollout.target))
+
+
+def _pool(world: World, policy: Policy, rollout: Rollout) -> Pool | None:
+    name = policy.machine.pool
+    return world.pools.get(rollout.target.project, rollout.target.region, pool_id(name)) if name else None
 
 
 def _arms(world: World, policy: Policy, rollout: Rollout) -> dict[str, Any]:

@@ -192,6 +192,7 @@ def close(turn: Turn, step: steps.Close) -> StoredRollout:
 APPLY: dict[type[steps.Step], Callable[[Turn, Any], StoredRollout]] = {
     steps.Wait: wait,
     steps.CreateEndpoint: operate.create_endpoint,
+    steps.CreatePool: operate.create_pool,
     steps.Deploy: operate.deploy,
     steps.SetReplicas: operate.set_replicas,
     steps.Retry: operate.retry,

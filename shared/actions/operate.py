@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from shared import log
 from shared.actions.policies import target_of
+from shared.actions.pools import remember_pools
 from shared.actions.record import Slot
 from shared.actions.turn import Turn
 from shared.errors import AlreadyExistsError, BusyError, NotFoundError, PermanentError, RefusedError
@@ -33,6 +34,14 @@ def create_endpoint(turn: Turn, step: steps.CreateEndpoint) -> StoredRollout:
     turn = _intend(turn, turn.rollout, op)
     labels = {MODEL: label_value(turn.rollout.model)}
     return _start(turn, op, lambda: world.endpoints.create(ref, target, labels))
+
+
+def create_pool(turn: Turn, step: steps.CreatePool) -> StoredRollout:
+    world, ref, machine = turn.world, turn.rollout.target, turn.situation.policy.machine
+    remember_pools(world, (ref.project, ref.region))
+    op = Operation("create_pool", step.pool, world.now(), detail=step.sentence)
+    turn = _intend(turn, turn.rollout, op)
+    return _start(turn, op, lambda: world.pools.create(ref.project, ref.region, step.pool, machine))
 
 
 def deploy(turn: Turn, step: steps.Deploy) -> StoredRollout:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from shared import log
 from shared.actions.deleting import delete_versions
 from shared.actions.policies import target_ref
+from shared.actions.pools import delete_pools, has_pools
 from shared.actions.record import record_entry
 from shared.actions.shadow import sweep_shadow
 from shared.errors import PermanentError, RolloutsError, TransientError
@@ -38,6 +39,7 @@ def retire_models(world: World) -> list[Retirement]:
         if endpoints is None:
             continue
         _delete_old(world, policies.values(), (project, region), endpoints)
+        _delete_pools(world, list(policies.values()), (project, region))
         for endpoint in endpoints:
             policy = policies.get(read_labels(endpoint.labels).model)
             try:
@@ -56,6 +58,16 @@ def _delete_old(
     for policy in policies:
         if policy.retention and place in {_place(world, target) for target in policy.targets}:
             delete_versions(world, policy, policy.retention, place, endpoints)
+
+
+def _delete_pools(world: World, policies: Sequence[Policy], place: tuple[str, str]) -> None:
+    """Only where a pool was ever made: everybody else is asked nothing."""
+    if not has_pools(world, place):
+        return
+    try:
+        delete_pools(world, policies, place)
+    except RolloutsError as exc:
+        log.warning(f"the pools of {place[0]}/{place[1]} are left for the next time: {exc}")
 
 
 def _endpoints(world: World, project: str, region: str) -> list[Endpoint] | None:

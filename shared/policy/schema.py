@@ -43,6 +43,7 @@ __all__ = [
     "Objective",
     "Patience",
     "Policy",
+    "PoolName",
     "Region",
     "Register",
     "Replicas",
@@ -73,6 +74,11 @@ EndpointId = Annotated[
 ]
 """CreateEndpointRequest.endpoint_id, or the number that Vertex AI gave an endpoint made without one."""
 Region = Annotated[str, StringConstraints(pattern=r"^[a-z]+-[a-z]+[0-9]+$"), described("a region such as us-central1")]
+PoolName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,57}[a-z0-9]$"),
+    described("2 to 59 of a-z, 0-9 and -, the first a letter, the last no hyphen"),
+]
 LabelText = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
@@ -227,6 +233,9 @@ class Machine(Strict):
     replicas: Replicas = Replicas()
     autoscale: Autoscale = Autoscale()
     spot: bool = False
+    pool: PoolName | None = None
+    """Machines that are shared with every policy of the same region that names the same pool (DeploymentResourcePool); made when missing, with
+    this machine and these replicas, which Vertex AI then scales for all of its models together."""
 
     @model_validator(mode="after")
     def _gpu_to_scale_on(self) -> Self:

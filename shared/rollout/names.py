@@ -25,6 +25,15 @@ def deployed_model_id(rollout: str, attempt: int, draw: int = 0) -> str:
     return str(10**9 + _digest(rollout, str(attempt), str(draw)) % (9 * 10**9))
 
 
+POOL = "vr-"
+"""Before the name of every pool that we make: pools have no labels, and one of somebody else is never touched."""
+
+
+def pool_id(name: str) -> str:
+    """The id of a policy's pool in Vertex AI."""
+    return f"{POOL}{name}"
+
+
 def shadow_deployed_id(rollout: str, attempt: int) -> str:
     """The same for the deployment on the shadow endpoint."""
     return deployed_model_id(f"{rollout}/shadow", attempt)

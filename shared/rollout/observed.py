@@ -49,11 +49,21 @@ class DeployedModel:
     spot: bool = False
     autoscale_percent: int | None = None
     """The autoscaler's target for the processor, where one was named."""
+    pool: str = ""
+    """Whose machines it shares; its replicas are the pool's then, and none of its own are counted."""
 
     @property
     def present_replicas(self) -> int:
         """How many replicas it has, as far as is known."""
         return self.available_replicas or self.min_replicas
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Machines that several deployed models share."""
+
+    id: str
+    machine_type: str
 
 
 @dataclass(frozen=True)

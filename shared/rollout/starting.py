@@ -8,6 +8,7 @@ from shared.rollout.experimenting import plan_gathering, plan_joining
 from shared.rollout.labels import TrialLabels, read_labels
 from shared.rollout.names import version_in, version_number
 from shared.rollout.observed import Endpoint
+from shared.rollout.pooling import plan_pool
 from shared.rollout.record import Phase, Verdict
 from shared.rollout.shadowing import plan_start, should_shadow
 from shared.rollout.split import format_split
@@ -122,6 +123,9 @@ def _plan_start(s: Situation, endpoint: Endpoint) -> Step:
         )
     if holders and not trial.is_ours:
         return Wait(f"endpoint {r.target} lived before this policy: `rollouts adopt {r.model}` brings it under it")
+    pool = plan_pool(s)
+    if pool:
+        return pool
     stable = endpoint.find(holders[0]) if holders else None
     if stable and stable.model == r.model and stable.version == r.version:
         return Close(Phase.REJECTED, f"Refused v{r.version}: it has the traffic already")

@@ -12,7 +12,7 @@ from shared.rollout.capacity import ReplicaChange
 from shared.rollout.decide import Decision, Kind
 from shared.rollout.gate import GateResult
 from shared.rollout.labels import TrialLabels
-from shared.rollout.observed import Endpoint, OperationState
+from shared.rollout.observed import Endpoint, OperationState, Pool
 from shared.rollout.record import Arm, CheckResult, Phase, Rollout
 
 BACK_OFF = timedelta(minutes=5)
@@ -34,6 +34,14 @@ class Wait:
 
 @dataclass(frozen=True)
 class CreateEndpoint:
+    sentence: str
+
+
+@dataclass(frozen=True)
+class CreatePool:
+    """Machines that the version shares with others."""
+
+    pool: str
     sentence: str
 
 
@@ -206,6 +214,7 @@ class Arrange:
 Step = (
     Wait
     | CreateEndpoint
+    | CreatePool
     | Deploy
     | SetReplicas
     | Retry
@@ -252,6 +261,8 @@ class Situation:
     """By queued version: which arm it is, "" for none."""
     leading: tuple[Rollout, ...] = ()
     """Other open rollouts of the endpoint that have arms."""
+    pool: Pool | None = None
+    """The pool that the policy names, where it is there; only for a queued rollout."""
     busy: str = ""
     """The rollout whose trial occupies the endpoint; at most one does."""
     barred: str = ""

@@ -24,6 +24,7 @@ from shared.gapic import patience
 from shared.gapic.errors import translated
 from shared.gapic.values import moment, raw, raw_pages
 from shared.policy.schema import Machine, Target
+from shared.rollout.names import pool_id
 from shared.rollout.observed import DeployedModel, Endpoint, OperationState, TargetRef
 from shared.vertex import full_names
 from shared.vertex.operations import read_operation, started
@@ -126,7 +127,7 @@ class Endpoints:
                 id=spec.deployed_id,
                 model=full_names.model(spec.project, spec.region, spec.model, spec.version),
                 display_name=spec.display_name,
-                dedicated_resources=_resources(spec.machine, spec.min_replicas),
+                **_machines(spec),
                 service_account=spec.service_account or "",
                 enable_access_logging=spec.access_logging,
             ),
@@ -166,7 +167,14 @@ class Endpoints:
         return read_operation(self._client, region, name)
 
 
-def _resources(machine: Machine, min_replicas: int) -> Any:
+def _machines(spec: DeploySpec) -> dict[str, Any]:
+    if spec.machine.pool:
+        return {"shared_resources": full_names.pool(spec.project, spec.region, pool_id(spec.machine.pool))}
+    return {"dedicated_resources": resources(spec.machine, spec.min_replicas)}
+
+
+def resources(machine: Machine, min_replicas: int) -> Any:
+    """Machines of one's own, or of a pool."""
     spec = machine_resources.MachineSpec(machine_type=machine.type)
     if machine.accelerator:
         known = {kind.name: kind for kind in accelerator_type.AcceleratorType if kind.value}  # 0 is "unspecified"
@@ -207,16 +215,17 @@ def _deployed(message: Any) -> DeployedModel:
     model, in_name = full_names.split_model(message.model)
     kind = message.WhichOneof("prediction_resources")
     # Dedicated or automatic resources have replicas; those of a shared pool belong to the pool.
-    resources = getattr(message, kind) if kind in ("dedicated_resources", "automatic_resources") else None
+    own = getattr(message, kind) if kind in ("dedicated_resources", "automatic_resources") else None
     return DeployedModel(
         id=message.id,
         model=model,
         version=message.model_version_id or in_name,
-        min_replicas=resources.min_replica_count if resources else 0,
-        max_replicas=resources.max_replica_count or resources.min_replica_count if resources else 0,
+        min_replicas=own.min_replica_count if own else 0,
+        max_replicas=own.max_replica_count or own.min_replica_count if own else 0,
         available_replicas=message.status.available_replica_count or None if message.HasField("status") else None,
         created_at=moment(message, "create_time"),
-        **(_machine(resources) if kind == "dedicated_resources" else {}),
+        pool=full_names.last_segment(message.shared_resources) if kind == "shared_resources" else "",
+        **(_machine(own) if kind == "dedicated_resources" else {}),
     )
 
 

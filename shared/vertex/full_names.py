@@ -22,6 +22,11 @@ def endpoint(ref: TargetRef) -> str:
     return f"{location(ref.project, ref.region)}/endpoints/{ref.endpoint}"
 
 
+def pool(project: str, region: str, pool_id: str) -> str:
+    """The full name of a pool of machines."""
+    return f"{location(project, region)}/deploymentResourcePools/{pool_id}"
+
+
 def model(project: str, region: str, model_id: str, version: str = "") -> str:
     """A model's full name; with a version or an alias, that version's."""
     suffix = f"@{version}" if version else ""

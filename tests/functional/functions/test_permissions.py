@@ -25,13 +25,22 @@ OF_OTHER_STORIES = {
     # An upload that is looked at while it is under way, and one that took the alias `default`: test_versions.
     "register_model": {"aiplatform.models.get", "aiplatform.models.update"},
     # A shadow that is given up: test_shadow.
-    "advance_rollout": {"aiplatform.endpoints.delete", "aiplatform.endpoints.undeploy"},
+    # And machines that are shared: test_co_hosting.
+    "advance_rollout": {
+        "aiplatform.endpoints.delete",
+        "aiplatform.endpoints.undeploy",
+        "aiplatform.deploymentResourcePools.create",
+        "aiplatform.deploymentResourcePools.get",
+    },
     # Replicas that are given back: test_capacity; what it cannot read goes to the dead letters. A shadow that is left: test_shadow. Versions
     # beyond the retention: test_after_promotion.
     "retire_models": {
         "aiplatform.endpoints.update",
         "aiplatform.endpoints.delete",
         "aiplatform.models.delete",
+        "aiplatform.deploymentResourcePools.delete",
+        "aiplatform.deploymentResourcePools.list",
+        "aiplatform.deploymentResourcePools.queryDeployedModels",
         "aiplatform.models.list",
         "pubsub.topics.publish",
     },
