@@ -85,10 +85,12 @@ format: $(READY) ## format the code
 bench: $(READY) ## all measurements, about half an hour (writes bench/results and docs/performance.md)
 	@$(BIN)/python -m bench --save
 
-soak: $(READY) ## 600 whole rollouts, 10,000 events, 100,000 malformed requests, long fuzzing: about an hour (writes docs/soak.md, load.json, webhook.json)
+soak: $(READY) ## 600 rollouts, 10,000 events, 100,000 malformed requests, 200,000 interleaved steps, kills, fuzzing: hours (writes docs/*.json)
 	@$(BIN)/python -m bench.soak --seed $(SEED)
 	@$(BIN)/python -m bench.load --seed $(SEED) --write
 	@$(BIN)/python -m bench.webhook --seed $(SEED) --write
+	@$(BIN)/python -m bench.interleavings --steps 200000 --seed $(SEED) --out docs/interleavings.json
+	@$(BIN)/python -m bench.killed --seed $(SEED) --out docs/killed.json
 	@FUZZ_EXAMPLES=3000 $(BIN)/python -m pytest -n auto --timeout 3000 tests/fuzz
 	@$(BIN)/python -m docs.generate
 

@@ -50,6 +50,12 @@ class Part:
                 log.flush()
         said.set()
 
+    def kill(self) -> None:
+        """End it in the middle of whatever it does, as a lost instance ends."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
     def stop(self) -> None:
         """Ask it to end, and insist after five seconds."""
         if self._process is None or self._process.poll() is not None:

@@ -247,6 +247,8 @@ class Town:
                 "points": [{"end": end.timestamp(), "value": value, "late": 0}],
             }
             self.plant.monitoring.inject([one])
+            if value:  # whoever reads them cannot know better
+                self.served[deployed.version].append(self.plant.now)
 
     def sleep(self, span: timedelta, *, serving: bool) -> None:
         """Time passes, and no function is woken."""

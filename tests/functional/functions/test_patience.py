@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grpc
+import pytest
 
 from local.identity import Issuer
 from shared.rollout.record import Phase
@@ -73,3 +74,25 @@ def test_harm_rolls_back_even_what_is_paused(cloud: Cloud, signed: Issuer) -> No
     cloud.tell("pause", "2")
     cloud.minutes(7, errors={"2": 0.4})
     assert cloud.split() == {"1": 100}
+
+
+@pytest.mark.parametrize(
+    ("then", "split", "is_held"),
+    [("hold", {"1": 90, "2": 10}, False), ("pause", {"1": 90, "2": 10}, True), ("roll_back", {"1": 100}, False)],
+)
+@pytest.mark.parametrize("kind", ["no_data", "provider_error", "deadline"])
+def test_every_patience_ends_as_the_policy_says(
+    cloud: Cloud, kind: str, then: str, split: dict[str, int], is_held: bool
+) -> None:
+    begin(cloud, **{kind: {"after": "20m", "then": then}})
+    if kind == "provider_error":
+        cloud.minutes(1)
+        cloud.monitoring.calls.fail(LISTING, grpc.StatusCode.UNAVAILABLE, times=10_000)
+    requests = {"no_data": 0, "provider_error": 300, "deadline": 10}[kind]
+    cloud.minutes(17, requests=requests)
+    assert cloud.split() == {"1": 90, "2": 10}, "it is borne for a while"
+    cloud.minutes(12, requests=requests)
+    assert cloud.split() == split
+    rollout = cloud.rollout("2")
+    assert (rollout.hold is not None) == is_held
+    assert rollout.phase is (Phase.ROLLED_BACK if then == "roll_back" else Phase.CANARY)
