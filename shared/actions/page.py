@@ -212,6 +212,8 @@ class _Page:
             observing=bool(looked.policy and looked.policy.mode == "observe"),
             told=told.done if told else "",
             traffic=seen.traffic,
+            objective=_objective(looked),
+            shares=seen.shares,
             differs=seen.differs,
             machines=seen.machines,
             checks=[_check(one, line.trends.get(one.metric, "")) for one in looked.checks.results],
@@ -344,6 +346,22 @@ def checked(said: Mapping[str, Any]) -> Command:
 def _token(cookie: str, actor: str, rollout: str, command: str, id_: str) -> str:
     said = "\0".join((actor, rollout, command, id_))
     return hmac.new(cookie.encode(), said.encode(), "sha256").hexdigest()
+
+
+def _objective(looked: Looked) -> str:
+    """What arms are compared by, in words."""
+    spec = looked.policy.rollout.experiment if looked.policy else None
+    if spec is None:
+        return ""
+    goal = spec.objective
+    edge = (
+        f" from {goal.good_from:g}"
+        if goal.good_from is not None
+        else f" up to {goal.good_to:g}"
+        if goal.good_to is not None
+        else ""
+    )
+    return f"how often {goal.metric} is good{edge}"
 
 
 def _check(result: CheckResult, trend: str) -> dict[str, Any]:

@@ -55,6 +55,8 @@ class Seen:
     traffic: Sequence[Split]
     differs: bool
     """Whether the endpoint has another split than was recorded last."""
+    shares: Mapping[str, int]
+    """Percent by deployed-model id: as the endpoint has it, else as it was recorded last."""
     machines: Sequence[str]
     measured: Sequence[Measured]
     metrics_error: str
@@ -78,6 +80,7 @@ def see(world: World, rollout: Rollout, now: datetime) -> Seen:
         looked,
         _traffic(looked, endpoint, unseen),
         bool(endpoint and is_ours and recorded is not None and not same_split(recorded, endpoint.split)),
+        endpoint.split if endpoint else recorded or {},
         _machines(looked, endpoint),
         [measured(check, minutes, rollout.deployed_id, rollout.stable_id) for check in checks],
         error,
@@ -129,7 +132,8 @@ def _split(title: str, split: Mapping[str, int], looked: Looked, endpoint: Endpo
     for deployed in endpoint.deployed if endpoint else ():
         of_ours = deployed.model == looked.rollout.model
         names.setdefault(deployed.id, f"v{deployed.version}" if of_ours else f"{deployed.model} v{deployed.version}")
-    arms = {looked.rollout.deployed_id: "candidate", looked.rollout.stable_id: "stable"}
+    arms: dict[str, str] = dict.fromkeys((arm.deployed_id for arm in looked.rollout.arms), "other")
+    arms |= {looked.rollout.deployed_id: "candidate", looked.rollout.stable_id: "stable"}
     parts = [Part(names.get(id_, id_), share, arms.get(id_, "other")) for id_, share in split.items() if share]
     parts.sort(key=lambda p: ("stable", "other", "candidate").index(p.arm))
     return Split(title, parts, "No traffic." if not parts else format_split(split, names))

@@ -4,6 +4,7 @@
   var main = document.querySelector("main");
   var every = Number(document.body.dataset.refresh || 0) * 1000;
   var said = document.getElementById("said");
+  var before = "";
   var zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
   function times() {
@@ -23,10 +24,13 @@
   function put(html) {
     var next = new DOMParser().parseFromString(html, "text/html");
     var fresh = next.querySelector("main");
-    if (!fresh || fresh.innerHTML === main.dataset.before) return;
+    if (!fresh) return;
+    document.getElementById("as-of").replaceWith(next.getElementById("as-of"));
+    times();
+    if (fresh.innerHTML === before) return;
     var open = Array.prototype.map.call(main.querySelectorAll("details[open][id]"), function (d) { return d.id; });
     var focused = document.activeElement && document.activeElement.id;
-    main.dataset.before = fresh.innerHTML;
+    before = fresh.innerHTML;
     main.innerHTML = fresh.innerHTML;
     open.forEach(function (id) { var d = document.getElementById(id); if (d) d.open = true; });
     if (focused && document.getElementById(focused)) document.getElementById(focused).focus({ preventScroll: true });

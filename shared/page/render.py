@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from shared.page import words
 from shared.rollout.record import Verdict
+from shared.view.standing import STATES
 
 HERE = Path(__file__).parent
 TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
@@ -60,16 +61,28 @@ def _environment() -> Environment:
         "percent": lambda value: f"{value * 100:.3g} %",
         "number": lambda value: f"{value:.4g}",
         "words": lambda text: str(text).replace("_", " "),
+        "marked": marked,
         "usd": lambda value: f"${value:,.2f}",
     }
     names = {Path(name).suffix.removeprefix("."): name for name in files()}
     made.globals |= {"static": names, "Verdict": Verdict, "commands": words.COMMANDS, "phase_words": words.PHASES}
+    made.globals["state_icons"] = {state: icon for state, (icon, _) in STATES.items()}
     return made
 
 
 def moment(at: datetime) -> Markup:
     """A time in UTC, with the same for programs; the script adds the reader's own."""
     return Markup('<time datetime="{}">{}</time>').format(f"{at:%Y-%m-%dT%H:%M:%SZ}", f"{at:%Y-%m-%d %H:%M} UTC")
+
+
+def marked(text: str) -> Markup:
+    """A sentence with what stands in backticks, a command, set as code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return Markup.escape(text)
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if i % 2 else Markup.escape(part) for i, part in enumerate(parts)
+    )
 
 
 def render(template: str, **values: Any) -> str:

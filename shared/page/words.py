@@ -58,6 +58,7 @@ COMMANDS = {
 }
 PHASES = {
     "queued": "waits for its turn",
+    "experiment": "several versions beside the stable; the best one goes on",
     "deploying": "being deployed, without traffic",
     "shadow": "answers copies of requests; no user sees it",
     "canary": "has a share of the traffic",

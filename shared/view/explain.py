@@ -117,9 +117,10 @@ def _how(seen: Looked) -> Iterator[Sentence]:
 
 
 def _took(entry: LedgerEntry) -> str:
-    if entry.began_at is None or entry.decision != "roll_back":
+    seconds = int((entry.at - entry.began_at).total_seconds()) if entry.began_at else 0
+    if seconds <= 0 or entry.decision != "roll_back":
         return ""
-    return f" The traffic was back {format_duration(timedelta(seconds=max(int((entry.at - entry.began_at).total_seconds()), 0)))} after it began."
+    return f" The traffic was back {format_duration(timedelta(seconds=seconds))} after the alert began."
 
 
 def _numbers(seen: Looked) -> Iterator[Sentence]:

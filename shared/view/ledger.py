@@ -17,6 +17,9 @@ def version_names(rollouts: Iterable[Rollout]) -> dict[str, str]:
             names.setdefault(rollout.stable_id, f"v{rollout.stable_version}")
         if rollout.deployed_id:
             names[rollout.deployed_id] = f"v{rollout.version}"
+        for arm in rollout.arms:
+            if arm.deployed_id:
+                names[arm.deployed_id] = f"v{arm.version}"
     return names
 
 

@@ -11,6 +11,7 @@ from shared.policy.schema import Policy
 from shared.rollout.decide import Decision, decide
 from shared.rollout.evidence import Evidence
 from shared.rollout.record import CheckResult, LedgerEntry, Phase, Rollout
+from shared.view.arms import ArmRow, arm_rows
 from shared.view.ledger import entry_json
 from shared.view.next_step import next_step
 from shared.view.standing import rollout_json
@@ -46,6 +47,8 @@ class Looked:
     """What the evidence of this moment asks for, leaving aside that the rollout is paused; None where nothing is judged."""
     following: str
     """What comes next, in a sentence or two."""
+    arms: Sequence[ArmRow] = ()
+    """Of an experiment."""
 
     @property
     def last(self) -> LedgerEntry | None:
@@ -76,7 +79,8 @@ def looked(
         decision = decide(policy, replace(rollout, hold=None), evidence, now)
         until = _judged_until(rollout, evidence)
     following = next_step(rollout, policy, decision, busy, now)
-    return Looked(rollout, policy, _checks(decision, until, entries), entries, names, decision, following)
+    arms = arm_rows(rollout, policy, evidence)
+    return Looked(rollout, policy, _checks(decision, until, entries), entries, names, decision, following, arms)
 
 
 def _judged_until(rollout: Rollout, evidence: Evidence | None) -> datetime | None:

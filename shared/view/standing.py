@@ -9,9 +9,10 @@ from typing import Any
 from shared.policy.schema import Policy
 from shared.rollout.record import Phase, Rollout, Verdict
 
-_ICONS = {
+STATES = {
     "queued": ("◷", ""),
     "shadow": ("◌", "cyan"),
+    "experiment": ("◌", "cyan"),
     "deploying": ("◌", "cyan"),
     "canary": ("◌", "cyan"),
     "watching": ("◌", "green"),
@@ -50,7 +51,7 @@ class Standing:
     @property
     def label(self) -> tuple[str, str]:
         """The state with its icon, and its style."""
-        icon, style = _ICONS[self.state]
+        icon, style = STATES[self.state]
         return f"{icon} {self.state}", style
 
     @property
@@ -72,6 +73,8 @@ def standing(rollout: Rollout, policy: Policy | None) -> Standing:
         share = 100
     elif rollout.phase is Phase.CANARY:
         share = stages[rollout.stage].traffic if 0 <= rollout.stage < len(stages) else None
+    elif rollout.phase is Phase.EXPERIMENT and rollout.stage_since and policy and policy.rollout.experiment:
+        share = policy.rollout.experiment.share
     shift = rollout.shift if rollout.phase.is_open else None
     return Standing(
         state=_state(rollout),

@@ -13,6 +13,8 @@ from shared.rollout.record import LedgerEntry, Phase, Rollout
 
 State = Literal["done", "now", "held", "ended", "ahead", "skipped"]
 """``held``: stands still; ``ended``: the rollout ended here without arriving."""
+_STAGED = (Phase.SHADOW, Phase.EXPERIMENT, Phase.CANARY)
+"""The phases whose time counts from the shift, not from their beginning."""
 ICONS = {"done": "✔", "now": "◌", "held": "‖", "ended": "✖", "ahead": "·", "skipped": "·"}
 
 
@@ -53,6 +55,8 @@ def _names(rollout: Rollout, policy: Policy) -> Iterator[tuple[str, str, timedel
     spec = policy.rollout
     if spec.shadow:
         yield "shadow", "shadow", spec.shadow.bake, None
+    if spec.experiment:
+        yield "experiment", "experiment", spec.experiment.bake, None
     yield "deploy", "deploy", None, None
     for index, stage in enumerate(spec.stages[:-1]):
         yield f"stage{index}", f"{stage.traffic} %", stage.bake, stage.traffic
@@ -72,7 +76,9 @@ def _position(
         return last
     if phase is Phase.CANARY or (not rollout.phase.is_open and rollout.stage >= 0):
         return min(keys.index(f"stage{rollout.stage}") if f"stage{rollout.stage}" in keys else last, last)
-    if phase in (Phase.EXPERIMENT, Phase.DEPLOYING):
+    if phase is Phase.EXPERIMENT:
+        return keys.index("experiment") if "experiment" in keys else 0
+    if phase is Phase.DEPLOYING:
         return keys.index("deploy")
     if phase is Phase.SHADOW:
         return keys.index("shadow") if "shadow" in keys else 0
@@ -93,7 +99,7 @@ def _present(rollout: Rollout) -> State:
 
 def _detail(rollout: Rollout, state: State, lasts: timedelta | None, now: datetime) -> str:
     if state in ("now", "held"):
-        since = rollout.stage_since if rollout.phase in (Phase.SHADOW, Phase.CANARY) else rollout.phase_since
+        since = rollout.stage_since if rollout.phase in _STAGED else rollout.phase_since
         spent = format_duration(timedelta(minutes=max(int((now - (since or now)).total_seconds()) // 60, 0)))
         spent = "0m" if spent == "0s" else spent
         return f"{spent} of {format_duration(lasts)}" if lasts else spent

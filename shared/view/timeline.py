@@ -276,8 +276,9 @@ def _days(place: _Place, y: float) -> Iterator[Label]:
 def _end_text(rollout: Rollout, entries: Sequence[LedgerEntry]) -> str:
     words = rollout.phase.value.replace("_", " ")
     back = next((e for e in reversed(entries) if e.decision == "roll_back" and e.began_at), None)
-    if rollout.phase is Phase.ROLLED_BACK and back and back.began_at:
-        return f"{words}, {format_duration(timedelta(seconds=max(int((back.at - back.began_at).total_seconds()), 0)))} after it began"
+    seconds = int((back.at - back.began_at).total_seconds()) if back and back.began_at else 0
+    if rollout.phase is Phase.ROLLED_BACK and seconds > 0:
+        return f"{words}, {format_duration(timedelta(seconds=seconds))} after the alert began"
     return words
 
 

@@ -15,6 +15,7 @@ from shared.identity import ASSERTION
 from shared.rollout.record import Phase
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import STAGES, judged, policy
+from tests.functional.functions.test_experiment import BETTER, begin, lead, minutes
 
 ANN, EVE = "ann@example.com", "eve@example.com"
 SAME = {"Sec-Fetch-Site": "same-origin"}
@@ -227,3 +228,20 @@ def test_without_vertex_ai_and_metrics_the_record_is_shown(trial: Visitor) -> No
 def test_without_the_store_it_says_so(trial: Visitor) -> None:
     with trial.cloud.without_store():
         assert "Not now" in trial.get("/", 503)
+
+
+def test_an_experiment_shows_its_arms_side_by_side(cloud: Cloud, ann: Visitor) -> None:
+    begin(cloud)
+    minutes(cloud, 6, BETTER)
+    id_ = lead(cloud).id
+    page = ann.get(f"/rollouts/{id_}")
+    assert "of the experiment, by how often relevance is good from 0.7" in page
+    rows = re.findall(
+        r'<tr><th scope="row">(\w+)</th><td>v(\d)</td><td class="num" data-name="share">(\d+) %</td>', page
+    )
+    assert [(name, version) for name, version, _ in rows] == [
+        ("control", "1"),
+        ("perspectival", "2"),
+        ("participatory", "3"),
+    ]
+    assert 'aria-current="step"' in page and "experiment" in ann.get("/")

@@ -148,7 +148,7 @@ def test_a_rollback_says_how_long_users_saw_it(rules: Policy) -> None:
     )
     ended = canary().moved(NOW, phase=Phase.ROLLED_BACK)
     assert texts(seen(ended, rules, entry), "how") == [
-        "2026-11-23 12:00:00 UTC: Rolled back churn v4 to churn v3: 5xx. The traffic was back 41s after it began."
+        "2026-11-23 12:00:00 UTC: Rolled back churn v4 to churn v3: 5xx. The traffic was back 41s after the alert began."
     ]
 
 
