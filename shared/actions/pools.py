@@ -15,6 +15,7 @@ from shared.rollout.record import LedgerEntry
 from shared.wiring import World
 
 KEPT = timedelta(days=3650)
+"""How long a place is remembered in which a pool was made."""
 
 
 def remember_pools(world: World, place: tuple[str, str]) -> None:
