@@ -184,6 +184,7 @@ class LocalCloud:
             IAP_CERTS_URL=self.page.keys_url,
             PAGE_AUDIENCE=PAGE_AUDIENCE,
             PAGE_REFRESH="3",
+            STATUS_PAGE_URL=self.page.url,
             COMMAND_OPERATORS=OPERATOR,
             NOTIFY_CHANNELS=json.dumps(
                 {"arr-coc-alerts": {"url": self.receiver.url, "secret": self.notice_secret}}
