@@ -77,9 +77,9 @@ class Silent:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Play it once; 1 where something is not as it would have been."""
     parser = argparse.ArgumentParser(prog="python -m bench.killed", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--every", type=float, default=5.0, help="seconds from a start to the next kill, on average")
-    parser.add_argument("--rate", type=float, default=40.0, help="compressed seconds per second (%(default)s)")
-    parser.add_argument("--rps", type=float, default=60.0, help="real predictions per second (%(default)s)")
+    parser.add_argument("--every", type=float, default=12.0, help="seconds from a start to the next kill, on average")
+    parser.add_argument("--rate", type=float, default=15.0, help="compressed seconds per second (%(default)s)")
+    parser.add_argument("--rps", type=float, default=20.0, help="real predictions per second (%(default)s)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", default="", help="where the numbers are kept; nowhere by default")
     options = parser.parse_args(arguments)

@@ -66,4 +66,21 @@ def _crashes(kept: dict[str, Any]) -> list[str]:
     return lines
 
 
-_TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {"load": _load, "webhook": _webhook, "crashes": _crashes}
+def _killed(kept: dict[str, Any]) -> list[str]:
+    lines = [
+        f"On {kept['on']}, {kept['cores']} cores with other work beside it: {kept['kills']} kills in {kept['seconds']} s, seed {kept['seed']}.",
+        "",
+        "| expected | found | |",
+        "| --- | --- | --- |",
+    ]
+    for one in kept["outcomes"]:
+        lines.append(f"| {one['expected']} | {one['found']} | {'met' if one['is_met'] else '**not met**'} |")
+    return lines
+
+
+_TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    "load": _load,
+    "webhook": _webhook,
+    "crashes": _crashes,
+    "killed": _killed,
+}
