@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 from shared.policy.rollout import ERROR_RATE, Check
-from shared.rollout.claims import Claim, Frozen, Mean, Odds, Own, OwnMean, is_latency
+from shared.rollout.claims import Claim, Frozen, Mean, Odds, Own, OwnMean, is_busy, is_latency
 from shared.rollout.statistics import plan
 from shared.rollout.statistics.latency import QUANTILES
 
@@ -73,9 +73,9 @@ class World:
         """What the first judged minute would fix, if buckets were fine enough."""
         values = self.values.get(check.metric)
         if values is None:
-            return Frozen()
+            return Frozen(busy=is_busy(self.rps))
         edges = tuple(values.quantile(q) for q in QUANTILES) if is_latency(check) else ()
-        return Frozen(edges, values.sigma, values.mean)
+        return Frozen(edges, values.sigma, values.mean, is_busy(self.rps))
 
     def worse_share(self, factor: float) -> float:
         """The error rate of a candidate with so many times the odds of an error."""

@@ -20,6 +20,7 @@ from rollouts_cli.commands.list_rollouts import list_rollouts
 from rollouts_cli.commands.models import models
 from rollouts_cli.commands.plan import plan
 from rollouts_cli.commands.prices import prices
+from rollouts_cli.commands.replay import replay_rollout
 from rollouts_cli.commands.schema import schema
 from rollouts_cli.commands.status import status
 from rollouts_cli.commands.validate import validate
@@ -47,6 +48,11 @@ app.command(
     epilog="Example: rollouts judge docs/judge/canary.csv --margin 1.5x",
     short_help="Judge counts recorded elsewhere, as a rollout would.",
 )(judge)
+app.command(
+    "replay",
+    epilog="Example: rollouts replay churn-v4-0a1b2c --policy stricter.yaml",
+    short_help="Say what another policy would have decided about a rollout.",
+)(replay_rollout)
 app.command(epilog="Example: rollouts schema > policy.schema.json", short_help="Print the JSON Schema of a policy.")(
     schema
 )

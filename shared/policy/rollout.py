@@ -194,7 +194,7 @@ class RolloutSpec(Strict):
     strategy: Literal["canary", "experiment"] = "canary"
     """``experiment``: several versions at once, and the best of them goes on by the stages."""
     experiment: Experiment | None = None
-    advance: Literal["evidence", "bake"] = "bake"
+    advance: Literal["evidence", "bake"] = "evidence"
     """``bake``: a stage advances when its bake time and the minimum samples have passed without harm. ``evidence``: when there is evidence of
     no harm, and it is taken back on evidence of harm, with error rates that hold however often one looks; ``bake`` is its least time then."""
     confidence: Confidence = Confidence()

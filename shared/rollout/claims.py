@@ -3,10 +3,10 @@
 One ``margin`` of the policy becomes the nulls of several tests; the table is the documentation:
 
     what is claimed             test                                     null with margin m
-    errors, shares: harm        odds ratio beside the stable             psi <= 1 + (m - 1)/5
+    errors, shares: harm        odds ratio beside the stable             psi <= 1, and from 50 requests a second psi <= 1 + (m - 1)/5
     errors, shares: no harm     odds ratio beside the stable             psi >= m at the last stage, 1 + 2(m - 1) before it
                                 or the share itself                      p >= floor (half of either evidence is given away)
-    latency: harm               odds of being beyond the stable's        psi <= 1 + (m - 1)/5, averaged over the edges
+    latency: harm               odds of being beyond the stable's        the same, averaged over the edges
                                 P50, P75, P90, P95, P99
     latency: no harm            the same at P50 and P95, both            psi >= 1 + 3(m - 1)/2 at the last stage, 1 + 5(m - 1)/2 before it
     other metrics: harm         mean beside the stable, either way       |difference| <= (m - 1) * |stable's mean|
@@ -14,6 +14,9 @@ One ``margin`` of the policy becomes the nulls of several tests; the table is th
     absolute limit: harm        the candidate's own share, and, while    p <= limit, psi <= 1: a slowness that both share is
                                 there is a stable, worse than it         nobody's regression
     absolute limit: no harm     the candidate's own share                p >= limit
+
+What is borne grows with the traffic because what one arm alone suffers (a slow replica, a noisy node) does: little traffic cannot tell it
+from chance, and much traffic finds every difference, however small. Which of the two holds is fixed, like all else, by the first judged minute.
 
 Before the last stage a margin is wider: little traffic is exposed there, and it is what the next stage measures again. Everything that
 the first judged minute fixes (edges, the standard deviation, the mean that a margin is a share of) is fixed by it and not tested on it.
@@ -33,6 +36,8 @@ from shared.rollout.statistics.binomial import ShareTest
 from shared.rollout.statistics.means import MeanLimitTest, MeanTest, Moments
 from shared.rollout.statistics.tables import OddsRatioTest, Table
 
+BUSY = 50.0
+"""Requests per second of both arms from which a fifth of the margin is borne before anything counts as harm."""
 PROVEN_AT = (0.5, 0.95)
 """The quantiles at which a latency must be shown to be no worse; harm is looked for at more of them."""
 
@@ -47,6 +52,8 @@ class Frozen:
     """Standard deviation of one value."""
     mean: float = 0.0
     """Of the stable: what a margin of a mean is a share of."""
+    busy: bool = True
+    """Whether the traffic is such that a fifth of the margin is borne; trials from before there was a choice bear it."""
 
 
 @dataclass(frozen=True)
@@ -126,14 +133,20 @@ def _bad(
 
 def freeze(check: Check, stable: ArmMinute | None, candidate: ArmMinute) -> Frozen | None:
     """What this minute fixes; None while it says too little of the metric."""
+    busy = is_busy(((stable.requests if stable else 0) + candidate.requests) / 60)
     if check.metric == ERROR_RATE:
-        return Frozen()
+        return Frozen(busy=busy)
     values = (stable or candidate).values.get(check.metric) or Histogram()
     if values.total < 2:
         return None
     sigma = (values.deviation / (values.total - 1)) ** 0.5 or max(abs(values.mean), 1.0) * 1e-6
     edges = latency.stable_edges(values) if is_latency(check) else ()
-    return Frozen(edges, sigma, values.mean)
+    return Frozen(edges, sigma, values.mean, busy)
+
+
+def is_busy(rps: float) -> bool:
+    """Whether so many requests per second, of both arms, find differences that are nobody's regression."""
+    return rps >= BUSY
 
 
 def is_latency(check: Check) -> bool:
@@ -164,7 +177,7 @@ def means_limited(check: Check) -> Iterator[tuple[str, float, Literal[1, -1]]]:
 
 def harm_claims(check: Check, frozen: Frozen) -> dict[str, list[Claim]]:
     """Groups of claims that the candidate does harm; how a group is summed up stands in ``proof``."""
-    null = 1 + ((check.margin or 1.0) - 1) / 5
+    null = 1 + ((check.margin or 1.0) - 1) / 5 if frozen.busy else 1.0
     groups: dict[str, list[Claim]] = {}
     if check.metric == ERROR_RATE:
         groups["relative"] = [Odds("harm", tables.harm(null))]

@@ -12,6 +12,7 @@ MODEL, ENDPOINT = "churn", "churn-serving"
 ERRORS = {"metric": "error_rate", "at_most": "1%", "margin": "2x"}
 STAGES = [{"traffic": 10, "bake": "5m"}, {"traffic": 50, "bake": "5m"}, {"traffic": 100}]
 ROLLOUT: dict[str, Any] = {
+    "advance": "bake",  # the stories say themselves when a stage may end; test_life has one that waits for evidence
     "stages": STAGES,
     "metrics": {"lag": "2m", "settle": "1m", "window": "10m"},
     "standby": {"hold": "1h", "for": "2h", "replicas": 1},

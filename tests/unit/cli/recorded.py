@@ -24,7 +24,7 @@ CHURN = TargetRef("local-project", "us-central1", "churn-serving")
 RELEVANCE = TargetRef("local-project", "europe-west4", "arr-coc-serving")
 STABLE, CANDIDATE = "3000000003", "4000000004"
 RULES = (
-    "rollout: {stages: [{traffic: 10}, {traffic: 50}, {traffic: 100}], "
+    "rollout: {advance: bake, stages: [{traffic: 10}, {traffic: 50}, {traffic: 100}], "
     "checks: [{metric: error_rate, at_most: 1%}, {metric: latency_ms, p95_at_most: 200, gating: false}]}\n"
 )
 V2, V3, V4, V5 = (f"churn-v{n}-00000{n}" for n in (2, 3, 4, 5))

@@ -31,7 +31,7 @@ def policy(rollout: dict[str, Any] | None = None, **others: Any) -> Policy:
         "targets": [{"region": "us-central1", "endpoint": "churn-serving"}],
         "register": {"from": {"message": True}, "container": {"image": "churn"}},
         "machine": {"type": "n1-standard-2", "replicas": {"min": 1, "max": 5}},
-        "rollout": {"checks": [CHECK]} | (rollout or {}),
+        "rollout": {"advance": "bake", "checks": [CHECK]} | (rollout or {}),
     }
     return parse_policy(written | others, "test")
 
