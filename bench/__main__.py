@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from types import ModuleType
 
-from bench import cold_start, emulator, intake, performance, rollback
+from bench import assessment, cold_start, emulator, intake, performance, rollback
 from bench.scale import growth
 from bench.trial import BenchError
 
@@ -23,6 +23,7 @@ BENCHES: dict[str, ModuleType] = {
     "emulator": emulator,
     "scale": growth,
     "intake": intake,
+    "assessment": assessment,
 }
 
 

@@ -112,8 +112,12 @@ class Story:
         self._facts = Facts(self._began, rate)
 
     def policy(self) -> Policy:
-        """The policy that is in force."""
-        return load_policy(POLICY)
+        """The policy that is in force: the example's, by bake time.
+
+        Time is compressed and requests are not: a minute of this story has a dozen of them, from which no evidence comes.
+        """
+        policy = load_policy(POLICY)
+        return policy.model_copy(update={"rollout": policy.rollout.model_copy(update={"advance": "bake"})})
 
     def end(self) -> None:
         """Stop what the story has started, however it ended."""
