@@ -29,7 +29,7 @@ up: $(READY) ## the same system, left running to play with
 	@$(BIN)/python -m local.up
 
 test: $(READY) ## all tests
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --durations=30
 
 check: lint types layers infra-check audit ## lint, types, layers, Terraform, checkov, known vulnerabilities (test is apart)
 
