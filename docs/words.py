@@ -9,6 +9,7 @@ _OF_METRIC = "In the unit of the metric; `latency_ms` is in milliseconds."
 WORDS: Mapping[str, str] = {
     "Policy.model": "The model's id in the Model Registry; the first version creates it.",
     "Policy.alerts": "What an alert from outside may do.",
+    "Policy.budget": "Without one nothing is asked about money.",
     "Policy.access": "Who may command, by the e-mail address in a verified ID token.",
     "Policy.display_name": "The model's name in the console; without it the id.",
     "Target.region": "Versions are delivered in the region in which they were uploaded.",

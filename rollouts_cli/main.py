@@ -23,6 +23,7 @@ from rollouts_cli.commands.prices import prices
 from rollouts_cli.commands.replay import replay_rollout
 from rollouts_cli.commands.schema import schema
 from rollouts_cli.commands.status import status
+from rollouts_cli.commands.undo_saving import undo_saving
 from rollouts_cli.commands.validate import validate
 
 app = typer.Typer(
@@ -123,6 +124,11 @@ app.command(
     epilog="Example: rollouts costs --from docs/costs/fleet.json --html report.html",
     short_help="Say what a fleet costs, and what would be cheaper.",
 )(costs)
+app.command(
+    "undo-saving",
+    epilog="Example: rollouts undo-saving 1f2e3d4c",
+    short_help="Put back the replicas that an audit has lowered.",
+)(undo_saving)
 
 
 if __name__ == "__main__":

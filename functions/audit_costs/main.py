@@ -10,7 +10,14 @@ from shared.actions.audit_costs import audit_costs as audit
 from shared.permissions import PUBLISH, REPORTS, STORE
 from shared.wiring import world
 
-PERMISSIONS = ("aiplatform.endpoints.list", "monitoring.timeSeries.list", *STORE, *REPORTS, PUBLISH)
+PERMISSIONS = (
+    "aiplatform.endpoints.list",
+    "aiplatform.endpoints.update",
+    "monitoring.timeSeries.list",
+    *STORE,
+    *REPORTS,
+    PUBLISH,
+)
 
 
 @functions_framework.cloud_event

@@ -6,6 +6,7 @@ step is taken. Only this action ever raises a candidate's share.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from shared import log
@@ -14,6 +15,8 @@ from shared.actions.apply import apply_step
 from shared.actions.gating import assess_gate
 from shared.actions.observe import observe_rollout
 from shared.actions.policies import policy_of, target_ref
+from shared.costs.budget import Standing, standing
+from shared.costs.prices import book_from
 from shared.errors import PermanentError
 from shared.policy.schema import Policy
 from shared.rollout.decide import decide
@@ -79,6 +82,7 @@ def look(
     before = _before(world, policy, rollout) if is_queued else None
     is_turn = is_queued and (before is None or before.phase is Phase.PROMOTED)
     version = _version(world, rollout) if is_turn else None
+    budget = _budget(world, policy, rollout, endpoint) if is_turn else Standing()
     return Situation(
         policy=policy,
         rollout=rollout,
@@ -93,8 +97,20 @@ def look(
         pool=_pool(world, policy, rollout) if is_turn else None,
         **_arms(world, policy, rollout) if is_turn else {},
         busy=world.store.busy(rollout.target) if is_queued else "",
-        barred=why_barred(policy.rollout, world.store.stops(rollout.model), now),
+        barred=why_barred(policy.rollout, world.store.stops(rollout.model), now) or budget.waits,
+        over_budget=budget.over,
     )
+
+
+def _budget(world: World, policy: Policy, rollout: Rollout, endpoint: Endpoint | None) -> Standing:
+    """Whether there is money for it; prices are read only where a policy has a budget."""
+    if policy.budget is None:
+        return Standing()
+    files = [Path(path) for path in world.environment.get("PRICES", "").split(",") if path]
+    found = standing(policy, endpoint, rollout.version, book_from(files))
+    if found.unknown:
+        log.warning(f"the budget of {rollout.model} cannot be held against v{rollout.version}: {found.unknown}")
+    return found
 
 
 def _shadow(world: World, rollout: Rollout) -> Endpoint | None:

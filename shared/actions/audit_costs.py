@@ -9,6 +9,7 @@ from typing import Any
 from shared import log
 from shared.actions.fleet import observe_fleet
 from shared.actions.record import publish_notice
+from shared.actions.saving import apply_savings
 from shared.costs.audit import Audit, audit
 from shared.costs.money import usd
 from shared.costs.prices import book_from
@@ -46,6 +47,7 @@ def audit_costs(world: World) -> Audited:
     if world.reports is not None:
         place = world.reports.write(f"costs/{result.at:%Y-%m-%d}", files_of(result, change))
     _tell(world, result, change, place)
+    apply_savings(world, result)
     # Last: a repetition after a crash still says what changed since the day before.
     world.store.audits.put(StoredAudit(_summary(twin), _machines(result, before)))
     log.info(

@@ -125,7 +125,7 @@ def _replicas(case: Case, load: Load, target: float, late: list[Moment]) -> Iter
             "replicas",
             f"at least {minimum} replicas instead of {one.minimum}: {number(more)} replica-hours more in the window",
             worst,
-            case.month(more * price.usd_hour) if price else None,
+            case.month(more * price.usd_hour, load.hours) if price else None,
             case.limits(minimum, max(minimum, one.maximum)),
         )
         return

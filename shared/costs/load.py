@@ -65,6 +65,11 @@ class Load:
         return len(self.moments) >= ENOUGH * self.steps and self.steps * self.step >= LEAST
 
     @property
+    def hours(self) -> float:
+        """The hours of its steps, each in whole, as what is derived from them counts them."""
+        return len(self.moments) * (self.step / timedelta(hours=1))
+
+    @property
     def peak(self) -> float:
         return max((moment.peak for moment in self.moments), default=0.0)
 

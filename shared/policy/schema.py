@@ -26,6 +26,7 @@ __all__ = [
     "Alerts",
     "Approval",
     "Autoscale",
+    "Budget",
     "Check",
     "Comparison",
     "Confidence",
@@ -197,6 +198,14 @@ class Retention(Strict):
     """Older ones are deleted once they have this age."""
 
 
+class Budget(Strict):
+    """What one target may cost."""
+
+    monthly_usd: float = Field(gt=0, le=100_000_000, allow_inf_nan=False)
+    """US dollars for a month of 720 hours, at list prices: everything on the endpoint, and the candidate with as many replicas as the stable. A
+    rollout that would exceed it is not started; one that would fit once what is at 0 % is gone waits. It never holds a rollback."""
+
+
 class Accelerator(Strict):
     type: Annotated[
         str,
@@ -282,6 +291,10 @@ class Policy(Strict):
     rollout: RolloutSpec = RolloutSpec()
     retention: Retention | None = None
     """Without it no version is ever deleted."""
+    budget: Budget | None = None
+    savings: Literal["suggest", "apply"] = "suggest"
+    """``apply`` lets the daily audit lower a minimum of replicas that the traffic does not need, by half at most, into the ledger;
+    ``rollouts undo-saving`` puts it back. Nothing else is ever done by itself."""
     alerts: Alerts = Alerts()
     access: Access = Access()
     mode: Literal["enforce", "observe"] = "enforce"

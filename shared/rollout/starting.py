@@ -32,7 +32,7 @@ def plan_queued(s: Situation) -> Step:
     if s.barred:
         return Wait(s.barred)
     if s.endpoint is None:
-        return _plan_endpoint(s)
+        return _plan_budget(s) or _plan_endpoint(s)
     owner = read_labels(s.endpoint.labels).model
     if owner and owner != s.rollout.model:
         return Close(
@@ -42,7 +42,14 @@ def plan_queued(s: Situation) -> Step:
         )
     if s.busy and s.busy != s.rollout.id:
         return _plan_behind(s)
-    return _plan_start(s, s.endpoint)
+    return _plan_budget(s) or _plan_start(s, s.endpoint)
+
+
+def _plan_budget(s: Situation) -> Step | None:
+    """Before any machine is paid for; a deployment that has begun is not asked again."""
+    if not s.over_budget or s.rollout.operation is not None:
+        return None
+    return Close(Phase.REJECTED, f"Refused v{s.rollout.version}: {s.over_budget}")
 
 
 def _plan_lost(s: Situation) -> Step:

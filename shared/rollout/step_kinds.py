@@ -267,6 +267,8 @@ class Situation:
     """The rollout whose trial occupies the endpoint; at most one does."""
     barred: str = ""
     """Why nothing may go forward now (a freeze, or no window is open); never asked on the way back."""
+    over_budget: str = ""
+    """Why its machines would cost too much; only for a queued rollout."""
 
 
 def pause(s: Situation, reason: str, by: str = "policy") -> Step:

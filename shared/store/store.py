@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from shared.store.evidence_pages import EvidencePages
     from shared.store.mirrored import Mirrored
     from shared.store.quality import Quality
+    from shared.store.savings import Savings
     from shared.store.threads import Threads
 
 
@@ -88,6 +89,13 @@ class Store:
         from shared.store.audits import Audits
 
         return Audits(self._documents)
+
+    @cached_property
+    def savings(self) -> Savings:
+        """What audits have saved without asking."""
+        from shared.store.savings import Savings
+
+        return Savings(self._documents)
 
     # -- rollouts and their ledger ---------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from shared.costs.fleet import Deployed, Endpoint, Fleet, summed
 from shared.costs.holdings import Holding
 from shared.costs.load import ENOUGH, LEAST, Load, load_of
 from shared.costs.money import MONTH, cents, rate, usd
+from shared.costs.money import hours as exact_hours
 from shared.costs.prices import Hardware, PriceBook
 
 Confidence = Literal["high", "medium", "low"]
@@ -107,9 +108,9 @@ class Case:
         found = self.book.price(hardware)
         return found.usd_hour if found else None
 
-    def month(self, saved_in_window: Decimal | None) -> Decimal | None:
-        """What was saved in the measured hours, for a month of 720, to the cent."""
-        measured = self.holding.cost.measured_hours
+    def month(self, saved_in_window: Decimal | None, hours: float | None = None) -> Decimal | None:
+        """What was saved in the measured hours (or in so many), for a month of 720, to the cent."""
+        measured = self.holding.cost.measured_hours if hours is None else exact_hours([hours])
         return None if saved_in_window is None or not measured else cents(saved_in_window * MONTH / measured)
 
     @property

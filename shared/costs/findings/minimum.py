@@ -33,7 +33,7 @@ def find(case: Case) -> Found:
         m for m in range(lowest, one.minimum) if exact_hours([load.saved(m, one.maximum, one.target)]) == saved
     )
     price = case.holding.price
-    saving = case.month(saved * price.usd_hour) if price else None
+    saving = case.month(saved * price.usd_hour, load.hours) if price else None
     return case.finding(
         KIND,
         f"at least {one.minimum} replicas run; {minimum} {'carry' if minimum > 1 else 'carries'} the highest peak that was seen",
@@ -44,7 +44,7 @@ def find(case: Case) -> Found:
             f"at the autoscaler's {percent(one.target)} that takes {replicas_for(load.peak, one.target)}",
             "the steepest rise is carried for the minute until the autoscaler has answered",
         ),
-        _arithmetic(saved, case, saving),
+        _arithmetic(saved, exact_hours([load.hours]), case, saving),
         case.limits(minimum, one.maximum),
         (("min", minimum), ("max", one.maximum)),
     )
@@ -61,8 +61,8 @@ def _use(moment: Moment, replicas: float) -> float:
     return moment.use * moment.replicas / replicas
 
 
-def _arithmetic(saved: Decimal, case: Case, saving: Decimal | None) -> str:
-    price, measured = case.holding.price, case.holding.cost.measured_hours
+def _arithmetic(saved: Decimal, measured: Decimal, case: Case, saving: Decimal | None) -> str:
+    price = case.holding.price
     if not price:
         return f"{number(saved)} replica-hours in {number(measured)} h, whose price is not known"
     return (

@@ -32,7 +32,7 @@ def find(case: Case) -> Found:
         return None
     more = fsum(replicas_for(m.peak, one.target) - m.replicas for m in full) * (load.step.total_seconds() / 3600)
     price, added = case.holding.price, exact_hours([more])
-    saving = case.month(-added * price.usd_hour) if price else None
+    saving = case.month(-added * price.usd_hour, load.hours) if price else None
     shown = f" x {rate(price.usd_hour)}, a month of 720 h {usd(-saving)} more" if price and saving is not None else ""
     return case.finding(
         KIND,
@@ -43,7 +43,7 @@ def find(case: Case) -> Found:
             f"use up to {percent(load.use_peak)} with every replica running",
             f"in {len(full)} of {len(load.moments)} steps",
         ),
-        f"{number(added)} replica-hours more in {number(case.holding.cost.measured_hours)} h{shown}",
+        f"{number(added)} replica-hours more in {number(load.hours)} h{shown}",
         case.limits(one.minimum, needed),
         (("min", one.minimum), ("max", needed)),
     )
