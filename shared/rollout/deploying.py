@@ -55,7 +55,7 @@ def _plan_ready(s: Situation, endpoint: Endpoint) -> Step:
     r = s.rollout
     is_stable_there = endpoint.find(r.stable_id) is not None
     is_ours = r.stop is not None or read_labels(endpoint.labels).rollout == r.id
-    if endpoint.share(r.deployed_id) and is_stable_there and is_ours:
+    if endpoint.share(r.deployed_id) and is_ours and is_stable_there and not _is_another_stable(s, endpoint):
         return plan_take_back(s, endpoint)
     kept = plan_end_without_heir(s, endpoint) if r.stable_id else None
     if kept:
@@ -74,6 +74,11 @@ def _plan_ready(s: Situation, endpoint: Endpoint) -> Step:
     stage = 0 if r.stable_id else len(stages) - 1
     why = f"v{r.version} is ready" if r.stable_id else f"v{r.version} is ready and the first of its model"
     return plan_move(s, endpoint, stage, Decision(Kind.PROMOTE if stages[stage].traffic == 100 else Kind.ADVANCE, why))
+
+
+def _is_another_stable(s: Situation, endpoint: Endpoint) -> bool:
+    """Whether the endpoint says that another one is the stable by now: who was rolled back meanwhile is given nothing."""
+    return read_labels(endpoint.labels).stable not in ("", s.rollout.stable_id)
 
 
 def plan_other_holder(s: Situation, endpoint: Endpoint) -> Step | None:

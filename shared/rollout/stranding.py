@@ -47,11 +47,13 @@ def plan_stranded(s: Situation, endpoint: Endpoint) -> Step | None:
 def plan_end_without_heir(s: Situation, endpoint: Endpoint) -> Step | None:
     """Whoever stops what carries all the traffic and has nobody to give it to ends the trial; taking it would be an outage."""
     r = s.rollout
-    if r.stop is None or endpoint.find(r.stable_id) or endpoint.share(r.deployed_id) < 100:
+    trial = read_labels(endpoint.labels)
+    heir = r.stable_id if trial.stable in ("", r.deployed_id) else trial.stable
+    if r.stop is None or endpoint.find(heir) or endpoint.share(r.deployed_id) < 100:
         return None
     why = f"stopped by {r.stop.by}: {r.stop.reason}"
     sentence = f"Ended v{r.version} without taking its traffic, which nobody else can carry: {why}"
-    is_free = read_labels(endpoint.labels).rollout in ("", r.id)
+    is_free = trial.rollout in ("", r.id)
     return Close(Phase.PROMOTED, sentence, release=is_free, checks=s.decision.checks)
 
 

@@ -412,6 +412,19 @@ def test_traffic_that_no_decision_gave_it_is_taken_back_first() -> None:
     assert isinstance(step(replace(READY, stop=STOP), by_hand), Lower), "and a stop ends without traffic"
 
 
+def test_what_a_stop_takes_back_never_goes_to_who_was_rolled_back_meanwhile() -> None:
+    """v9 began to be deployed beside v2, which was rolled back to v1; then somebody gave v9 all the traffic."""
+    record = rollout(
+        Phase.DEPLOYING, version="9", deployed_id=THIRD, stable_id=CANDIDATE, stable_version="2", stop=STOP
+    )
+    record = replace(record, id=NEWER)
+    rolled_back = replace(RESTING_LABELS, closed=TRIAL)
+    alone = step(record, endpoint({THIRD: 100}, rolled_back, CANDIDATE, THIRD))
+    assert closing(alone) == (Phase.PROMOTED, True)
+    beside = step(record, endpoint({THIRD: 100}, rolled_back, STABLE, CANDIDATE, THIRD))
+    assert isinstance(beside, Pause), "a person says who is to have it"
+
+
 def test_a_rollback_in_the_watch_before_changes_who_the_stable_is() -> None:
     """v3 began to be deployed beside v2; v2 was rolled back to v1. Nothing goes back to v2."""
     record = rollout(Phase.DEPLOYING, version="9", deployed_id=THIRD, stable_id=CANDIDATE, stable_version="2")
