@@ -241,7 +241,7 @@ def test_too_few_truths_and_late_ones_conclude_nothing(awaiting: Cloud) -> None:
     """Only the third that complains is heard of in time, and all of it is bad."""
     awaiting.deploy("run-2")
     few, late = Answers(awaiting, {"2": 0.0}, delay=5, known=0.3), Answers(awaiting, {"2": 0.0}, delay=9)
-    minutes(awaiting, 19, more=few)
+    minutes(awaiting, 24, more=few)
     evidence = awaiting.world.store.evidence.of(awaiting.rollout("2").id)
     (_, right) = judge(checked(RIGHT), awaiting.rollout("2"), evidence)
     assert (right.verdict, right.sentence) == (
@@ -249,7 +249,7 @@ def test_too_few_truths_and_late_ones_conclude_nothing(awaiting: Cloud) -> None:
         f"answer_is_right: {right.samples} of {right.samples * 10 // 3} truths known after 8m (30 % < 50 %)",
     )
     late.minute = 1000
-    minutes(awaiting, 10, more=late)
+    minutes(awaiting, 6, more=late)
     assert awaiting.split() == {"2": 100}
 
 
