@@ -96,8 +96,17 @@ class Hook(Protocol):
         """What a call that was carried out is answered with instead of its answer."""
 
 
+class HookedFaults(Faults):
+    """Faults that a hook decides: the emulator asks for them although none is planned."""
+
+    @property
+    def are_planned(self) -> bool:
+        return True
+
+
 def hook_into(faults: Faults, hook: Hook) -> None:
     """Let a hook see every call; the faults that are planned otherwise still happen."""
+    faults.__class__ = HookedFaults
 
     def asking(name: str) -> Callable[..., ApiError | None]:
         asked, planned = getattr(hook, name), getattr(Faults, name)
