@@ -178,6 +178,7 @@ class LocalCloud:
             STORE="sqlite",
             STORE_PATH=str(folder / "rollouts.db"),
             REPORTS_FOLDER=str(folder / "reports"),
+            FLEET_CHANNELS="webhook://ops",
             ALERT_TOKEN=self.alert_token,
             ID_TOKEN_CERTS_URL=keys.url,
             COMMAND_AUDIENCE="rollouts-local",
