@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from local.alert_policies import make_error_alert, make_webhook
 from local.cloud import PROJECT, REGION, LocalCloud, Settings
+from local.compressed import by_bake_time
 from local.quality_reporter import QualityReporter
 from local.quality_reporter import connect as connect_metrics
 from local.tally import VersionSnapshot
@@ -112,12 +113,8 @@ class Story:
         self._facts = Facts(self._began, rate)
 
     def policy(self) -> Policy:
-        """The policy that is in force: the example's, by bake time.
-
-        Time is compressed and requests are not: a minute of this story has a dozen of them, from which no evidence comes.
-        """
-        policy = load_policy(POLICY)
-        return policy.model_copy(update={"rollout": policy.rollout.model_copy(update={"advance": "bake"})})
+        """The policy that is in force: the example's."""
+        return by_bake_time(load_policy(POLICY))
 
     def end(self) -> None:
         """Stop what the story has started, however it ended."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from local.alert_policies import make_error_alert, make_webhook
 from local.announce import EXAMPLE, RUNS
 from local.cloud import OPERATOR, PROJECT, REGION, ROOT, LocalCloud, Settings
+from local.compressed import by_bake_time
 from local.interruption import interrupted_once
 from local.quality_reporter import QualityReporter
 from local.quality_reporter import connect as connect_metrics
@@ -77,6 +78,8 @@ def main() -> int:
 def _run(stack: ExitStack, options: argparse.Namespace) -> None:
     _say("starting ...")
     policies = [loaded.policy for loaded in load_policies([POLICIES])]
+    if options.rate > 1:
+        policies = [by_bake_time(policy) for policy in policies]
     images = tuple(policy.register_.container.image for policy in policies)
     settings = Settings(
         options.folder.resolve(),
