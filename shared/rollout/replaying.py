@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import zip_longest
 
 from shared.policy.schema import Policy
 from shared.rollout.decide import Decision, Kind, decide
@@ -59,7 +60,7 @@ def stretches_of(rollout: Rollout, ledger: Iterable[LedgerEntry], now: datetime)
     """The shares that a rollout's candidate has had, oldest first; none where it never had traffic."""
     written = sorted((e for e in ledger if e.rollout == rollout.id and e.traffic_after is not None), key=lambda e: e.at)
     found = []
-    for entry, following in zip(written, [*written[1:], None], strict=True):
+    for entry, following in zip_longest(written, written[1:]):
         share = (entry.traffic_after or {}).get(rollout.deployed_id, 0)
         if share:
             ends, decision, sentence = (

@@ -28,9 +28,9 @@ WIDE, PHONE = (1280, 900), (390, 844)
 ANN = "ann@example.com"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """One browser for all tests."""
+    """One browser for all tests of a module; while it is there, nothing else of this process can run an event loop."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not installed; on Debian: apt-get install chromium")
     from playwright.sync_api import sync_playwright

@@ -94,7 +94,8 @@ def test_a_longer_bake_would_still_have_held_it(lenient: Cloud, tmp_path: Path) 
 
 def test_a_rollout_without_traffic_has_nothing_to_replay(cloud: Cloud, tmp_path: Path) -> None:
     cloud.apply(judged(rollout={"freezes": [{"from": "2026-01-01", "until": "2027-12-31", "why": "closed"}]}))
-    cloud.upload("run-1")
+    cloud.register("run-1")
+    cloud.settle()
     ran = _run(cloud, cloud.rollout("1").id, _policy(tmp_path, {"checks": [ERRORS]}))
     assert ran.exit_code == 1
     assert "has had no traffic yet" in ran.output

@@ -36,8 +36,8 @@ def test_three_mistakes_are_three_lines_on_standard_error_each_with_place_key_an
         "p.yaml:6: rollout.drift: 'stop' is not one of the choices; allowed: pause, reassert, adopt",
         "p.yaml:8: rollout.checks[0].p95_at_mots: unknown key; did you mean p95_at_most?; allowed: metric, at_most,"
         " p50_at_most, p95_at_most, p99_at_most, mean_at_most, mean_at_least, range, outside, share_above, share_below,"
-        " margin, floor, min_samples, gating",
-        "p.yaml:9: notify[0]: 'ml' is not allowed here; allowed: a channel such as webhook://ml-alerts",
+        " margin, labels, floor, min_samples, gating",
+        "p.yaml:9: notify[0]: 'ml' is not allowed here; allowed: a channel such as slack://ml-alerts, gchat://ml-alerts or webhook://ml-alerts?from=error",
     ]
 
 
