@@ -145,10 +145,13 @@ def copy_quality(world: World, now: datetime) -> int:
     written = 0
     for back in range(1, COPIED_BACK + 1):
         end = now.replace(second=0, microsecond=0) - _MINUTE * back
+        reported = world.store.quality.of_minute(end)
+        if not reported:
+            continue  # nothing to copy is no reason to write: most ticks end here
         if world.store.is_marked("quality-copied", end.isoformat(), now):
             break
         try:
-            for project, places in world.store.quality.of_minute(end).items():
+            for project, places in reported.items():
                 written += world.quality_writer.write(project, end, places)
         except RefusedError as exc:
             log.warning(f"Cloud Monitoring takes no copy of the quality of {end:%H:%M}: {exc}")
