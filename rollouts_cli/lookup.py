@@ -9,7 +9,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
+from rollouts_cli.console import complain_of, problems_json, say_json
 from shared.errors import PermanentError
+from shared.policy.loading import load_policy
+from shared.policy.problems import PolicyError
 from shared.policy.schema import Policy
 from shared.rollout.record import Rollout
 from shared.wiring import store_from_env
@@ -29,6 +34,18 @@ def opened_store() -> Iterator[Store]:
         )
     with closing(store_from_env()) as store:
         yield store
+
+
+def read_policy(path: Path, as_json: bool) -> Policy:
+    """The one policy in a file; its mistakes are shown, and the command ends with 1."""
+    try:
+        return load_policy(path)
+    except PolicyError as error:
+        if as_json:
+            say_json({"problems": problems_json(error.problems)})
+        else:
+            complain_of(error.problems)
+        raise typer.Exit(1) from None
 
 
 class Policies:

@@ -12,13 +12,12 @@ from typing import Annotated, Any
 import typer
 
 from rollouts_cli.assumed import USUAL_USE, Values, World, usual_latency
-from rollouts_cli.console import AsJson, complain_of, problems_json, reported, say, say_json, width
+from rollouts_cli.console import AsJson, reported, say, say_json, width
 from rollouts_cli.layout import Column, Row, Table
+from rollouts_cli.lookup import read_policy
 from rollouts_cli.plots import bar
 from rollouts_cli.stage_plan import Found, Plan, least_harm, plan_stages
 from shared.errors import PermanentError
-from shared.policy.loading import load_policy
-from shared.policy.problems import PolicyError
 from shared.policy.rollout import RolloutSpec
 from shared.policy.units import format_duration, format_share, parse_share
 from shared.rollout.claims import is_latency
@@ -50,14 +49,7 @@ def plan(
     Times are estimates of medians for a candidate that equals the stable; lag, settle and bake are in them.
     """
     with reported(as_json):
-        try:
-            loaded = load_policy(policy)
-        except PolicyError as error:
-            if as_json:
-                say_json({"problems": problems_json(error.problems)})
-            else:
-                complain_of(error.problems)
-            raise typer.Exit(1) from None
+        loaded = read_policy(policy, as_json)
         spec = loaded.rollout
         measured = dict(_named(text) for text in stable) | _latency(stable_p50, stable_p95)
         world = _world(spec, rps, _share(error_rate), measured)

@@ -9,12 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
-from rollouts_cli.console import AsJson, Part, complain_of, problems_json, reported, say, say_json, width
+from rollouts_cli.console import AsJson, Part, reported, say, say_json, width
 from rollouts_cli.layout import Column, Row, Table
-from rollouts_cli.lookup import find_rollout, opened_store
+from rollouts_cli.lookup import find_rollout, opened_store, read_policy
 from shared.errors import PermanentError
-from shared.policy.loading import load_policy
-from shared.policy.problems import PolicyError
 from shared.policy.schema import Policy
 from shared.policy.units import format_duration
 from shared.rollout.decide import Kind
@@ -38,14 +36,7 @@ def replay_rollout(rollout: Id, policy: Other, as_json: AsJson = False) -> None:
     rollback that did not really happen is not guessed.
     """
     with reported(as_json):
-        try:
-            other = load_policy(policy)
-        except PolicyError as error:
-            if as_json:
-                say_json({"problems": problems_json(error.problems)})
-            else:
-                complain_of(error.problems)
-            raise typer.Exit(1) from None
+        other = read_policy(policy, as_json)
         with opened_store() as store:
             found = find_rollout(store, rollout)
             world = World()
