@@ -11,29 +11,17 @@ from typing import Any, NoReturn
 
 import grpc
 
+from bench.crashes.faults import InjectedError
+
 _UNARY = ("request_streaming", "response_streaming")
 
 
-class RefusedError(grpc.RpcError):
+class RefusedError(InjectedError):
     """The status with which a handler ended a call."""
 
     def __init__(self, code: grpc.StatusCode, details: str) -> None:
-        super().__init__(f"{code.name}: {details}")
-        self._code, self._details = code, details
+        super().__init__(code, details)
         self.trailing: tuple[Any, ...] = ()
-
-    def result(self, timeout: float | None = None) -> NoReturn:
-        """As a call that has ended: interceptors hand an error on as if it were one."""
-        raise self
-
-    def code(self) -> grpc.StatusCode:
-        return self._code
-
-    def details(self) -> str:
-        return self._details
-
-    def initial_metadata(self) -> tuple[Any, ...]:
-        return ()
 
     def trailing_metadata(self) -> tuple[Any, ...]:
         return self.trailing
