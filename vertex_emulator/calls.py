@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.longrunning import operations_pb2
 
@@ -26,15 +27,14 @@ Handler = Callable[[Any], Any]
 _KEPT_CALLS = 100_000
 
 
-@dataclass(frozen=True)
-class Answered:
+class Answered(NamedTuple):
     """A call's answer as bytes: what the handlers return is alive, and is serialised while it cannot change."""
 
     kind: Any
     """The raw protobuf class of the messages."""
     parts: Sequence[bytes]
     """One message, or those of a stream."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def messages(self) -> list[Message]:
         """Return independent messages."""
@@ -126,12 +126,12 @@ class Calls:
 
 
 def _answered(answer: Any) -> Answered:
-    headers: Mapping[str, str] = {}
     if isinstance(answer, tuple):
         answer, headers = answer
+        return _answered(answer)._replace(headers=headers)
     if isinstance(answer, list):
-        return Answered(type(answer[0]), [part.SerializeToString() for part in answer], headers)
-    return Answered(type(answer), [answer.SerializeToString()], headers)
+        return Answered(type(answer[0]), [part.SerializeToString() for part in answer])
+    return Answered(type(answer), (answer.SerializeToString(),))
 
 
 def _subject_of(kind: Any) -> Callable[[Any], str]:

@@ -9,14 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vertex_emulator import replicas
-from vertex_emulator.clock import rate
+from vertex_emulator.clock import Clock, rate
 from vertex_emulator.load import LoadMeter
+from vertex_emulator.messages import raw
 from vertex_emulator.metrics import Member, MetricSink, Resource, SeriesGroup
 from vertex_emulator.names import last_segment, location_of
-from vertex_emulator.serving.contract import InProcess
+from vertex_emulator.serving.contract import InProcess, is_success
 
 if TYPE_CHECKING:
     from vertex_emulator.machines import Machines
@@ -46,7 +47,7 @@ class Deployment:
     """Whether it was deployed with an explanation specification, its own or its model's."""
     utilisations: list[float] = field(default_factory=list)
     """What the autoscaler saw since the gauges were last reported."""
-    _series: dict[tuple[str, str, bool], SeriesGroup] = field(default_factory=dict)
+    _series: dict[tuple[str, int], SeriesGroup] = field(default_factory=dict)
 
     @cached_property
     def in_process(self) -> InProcess | None:
@@ -68,13 +69,24 @@ class Deployment:
             "spot": str(self.machines.spot).lower(),
         }
 
-    def series(self, code: str, *, is_ok: bool) -> SeriesGroup:
-        """The series of one prediction, made once.
+    @cached_property
+    def answers_as(self) -> Any:
+        """A ``PredictResponse`` that has everything but predictions."""
+        return raw("PredictResponse")(
+            deployed_model_id=self.id,
+            model=self.model,
+            model_display_name=self.model_display_name,
+            model_version_id=self.version,
+        )
+
+    def series(self, status: int) -> SeriesGroup:
+        """The series of one prediction that a model server answered with an HTTP status, made once.
 
         Predictions, responses with a code, the total, the model's and the remaining latency, and errors where it is one.
         """
-        key = (self.endpoint_display_name, code, is_ok)
+        key = (self.endpoint_display_name, status)
         if (known := self._series.get(key)) is None:
+            code, is_ok = f"{status // 100}xx", is_success(status)
             labels = self.labels
             latencies = ({**labels, "latency_type": kind} for kind in ("total", "model", "overhead"))
             made = (
@@ -86,10 +98,10 @@ class Deployment:
             known = self._series[key] = SeriesGroup(self.resource, made[:-1] if is_ok else made)
         return known
 
-    def utilisation_at(self, requests_per_second: float, now: datetime) -> float:
+    def utilisation_by(self, requests_per_second: float, clock: Clock) -> float:
         """Return the load as a fraction of what the ready replicas carry; 0 where the capacity is unknown."""
         capacity = self.server.capacity_rps
-        return requests_per_second / (capacity * max(self.replicas.ready(now), 1)) if capacity else 0.0
+        return requests_per_second / (capacity * max(self.replicas.ready_by(clock), 1)) if capacity else 0.0
 
     def utilisation_over(self, wall_seconds: float, now: datetime) -> float:
         """Return the mean utilisation since the last call: from the declared capacity, else from busy time."""
@@ -97,7 +109,7 @@ class Deployment:
         if wall_seconds <= 0:
             return 0.0
         if self.server.capacity_rps:
-            return self.utilisation_at(usage.requests / wall_seconds, now)
+            return self.utilisation_by(usage.requests / wall_seconds, lambda: now)
         return usage.busy_seconds / wall_seconds / max(self.replicas.ready(now), 1)
 
 

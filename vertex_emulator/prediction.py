@@ -5,6 +5,7 @@ Nothing here takes the state's lock: routes are immutable and replaced whole.
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ from vertex_emulator.messages import raw
 from vertex_emulator.metrics import BulkSink, MetricSink, SeriesGroup
 from vertex_emulator.names import last_segment
 from vertex_emulator.serving.attribution import attribute
-from vertex_emulator.serving.contract import TIMEOUT, Answer, raise_for
+from vertex_emulator.serving.contract import Answer, raise_for
 from vertex_emulator.serving.values import fill, to_json
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from vertex_emulator.state import State
 
 _RESPONSE = raw("PredictResponse")
+_NAMES = 4096
+"""Endpoints whose stored names are remembered, by the names by which they are called."""
 
 
 class Prediction:
@@ -37,6 +40,7 @@ class Prediction:
         self._fleet = fleet
         self._record = _recorder(sink)
         self._request_log = request_log
+        self._stored_name = functools.lru_cache(_NAMES)(lambda name: state.projects.resource(name, "endpoints")[0])
 
     def Predict(self, request: Any) -> Any:
         """Answer instances with predictions, and say which deployed model made them."""
@@ -46,12 +50,8 @@ class Prediction:
         if request.HasField("parameters"):
             document["parameters"] = to_json(request.parameters)
         predicted = self._predicted(deployment, document, begun)
-        response = _RESPONSE(
-            deployed_model_id=deployment.id,
-            model=deployment.model,
-            model_display_name=deployment.model_display_name,
-            model_version_id=deployment.version,
-        )
+        response = _RESPONSE()
+        response.CopyFrom(deployment.answers_as)
         for prediction in predicted["predictions"]:
             fill(response.predictions.add(), prediction)
         if "metadata" in predicted:
@@ -98,7 +98,7 @@ class Prediction:
     def _named(self, endpoint: str, deployed_id: str) -> Deployment:
         if not deployed_id:
             return self._route(endpoint)
-        name, _ = self._state.projects.resource(endpoint, "endpoints")
+        name = self._stored_name(endpoint)
         return self._fleet.find(name, deployed_id) or missing(f"The DeployedModel {deployed_id} of {name}")
 
     def _predicted(self, deployment: Deployment, document: dict[str, Any], begun: float) -> dict[str, Any]:
@@ -124,7 +124,7 @@ class Prediction:
         )
 
     def _route(self, endpoint: str) -> Deployment:
-        name, _ = self._state.projects.resource(endpoint, "endpoints")
+        name = self._stored_name(endpoint)
         route = self._fleet.route(name)
         if route is None:
             missing(f"The Endpoint {endpoint}")
@@ -139,20 +139,15 @@ class Prediction:
 
     def _time(self, deployment: Deployment, ask: Callable[[float], Answer], instances: int, begun: float) -> Answer:
         """Ask a model server under its present load, and measure that."""
-        utilisation = deployment.utilisation_at(deployment.meter.arrive(), self._state.clock())
+        utilisation = deployment.utilisation_by(deployment.meter.arrive(), self._state.clock)
         asked = time.perf_counter()
         answer = ask(utilisation)
         answered = time.perf_counter()
         deployment.meter.leave(answered - asked)
-        self._measure(deployment, answer, instances, (answered - asked) * 1000, (time.perf_counter() - begun) * 1000)
-        return answer
-
-    def _measure(
-        self, deployment: Deployment, answer: Answer, instances: int, model_ms: float, total_ms: float
-    ) -> None:
-        code = f"{answer.status // 100}xx" if answer.status != TIMEOUT else "5xx"
+        model_ms, total_ms = (answered - asked) * 1000, (answered - begun) * 1000
         values = (instances, 1, total_ms, model_ms, total_ms - model_ms, 1)
-        self._record(deployment.series(code, is_ok=answer.is_ok), values)
+        self._record(deployment.series(answer.status), values)
+        return answer
 
 
 def _recorder(sink: MetricSink) -> Callable[[SeriesGroup, Sequence[float]], None]:

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from vertex_emulator.clock import Clock
+
 INTERVAL = timedelta(seconds=15)
 WINDOW = timedelta(minutes=5)
 START_TIME = timedelta(seconds=60)
@@ -34,6 +36,10 @@ class ReplicaSet:
     def ready(self, now: datetime) -> int:
         """How many replicas serve at this moment; changes nothing, so predictions may ask without a lock."""
         return self._ready + sum(1 for moment in self._starting if moment <= now)
+
+    def ready_by(self, clock: Clock) -> int:
+        """How many replicas serve at present; the clock is only looked at while some are starting."""
+        return self.ready(clock()) if self._starting else self._ready
 
     def set_limits(self, minimum: int, maximum: int, target: float, now: datetime) -> None:
         """Follow a mutated deployment: the number of replicas moves within its new limits at once or by starting."""

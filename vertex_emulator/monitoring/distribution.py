@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from vertex_emulator.monitoring import protos
@@ -109,6 +111,16 @@ class Distribution:
         self.mean += step / self.count
         self.squared_deviation += step * (value - self.mean)
 
+    def observe_all(self, values: Sequence[float]) -> None:
+        """Add many observations, at a fraction of what they cost one by one; their moments are merged (Chan, Golub, LeVeque)."""
+        if not values:
+            return
+        for bucket, count in Counter(map(partial(bisect_right, self.buckets.bounds), values)).items():
+            self.counts[bucket] = self.counts.get(bucket, 0) + count
+        mean = math.fsum(values) / len(values)
+        squared = math.fsum((value - mean) ** 2 for value in values)
+        self._merge_moments(len(values), mean, squared)
+
     def copy(self) -> Distribution:
         """An independent copy: what a reader gets while observations go on."""
         return Distribution(self.buckets, dict(self.counts), self.count, self.mean, self.squared_deviation)
@@ -117,15 +129,17 @@ class Distribution:
         """Add all of ``other``'s observations; both must use the same buckets."""
         if other.buckets.bounds != self.buckets.bounds:
             raise ValueError("distributions with different bucket bounds cannot be merged")
-        total = self.count + other.count
-        if not total:
-            return
-        step = other.mean - self.mean
-        self.squared_deviation += other.squared_deviation + step * step * self.count * other.count / total
-        self.mean += step * other.count / total
-        self.count = total
+        if other.count:
+            self._merge_moments(other.count, other.mean, other.squared_deviation)
         for bucket, count in other.counts.items():
             self.counts[bucket] = self.counts.get(bucket, 0) + count
+
+    def _merge_moments(self, count: int, mean: float, squared_deviation: float) -> None:
+        total = self.count + count
+        step = mean - self.mean
+        self.squared_deviation += squared_deviation + step * step * self.count * count / total
+        self.mean += step * count / total
+        self.count = total
 
     def minus(self, earlier: Distribution) -> Distribution:
         """What was added since ``earlier``: the step between two points of a CUMULATIVE series."""

@@ -181,17 +181,20 @@ class SeriesStore:
 
     def _enter(self) -> None:
         """Enter what was recorded; called with the lock held, before anything is read or changed."""
+        together: dict[tuple[float, SeriesGroup], list[Sequence[float]]] = {}
         while self._pending:
             now, group, values = self._pending.popleft()
-            for point, value in zip(self._points(group, now), values, strict=False):
+            together.setdefault((math.ceil(now / PERIOD) * PERIOD, group), []).append(values)
+        for (end, group), measured in together.items():
+            # Whoever measures gives one value for each series, and may give some for further series that the group lacks.
+            for point, column in zip(self._points(group, end), zip(*measured, strict=False), strict=False):
                 if isinstance(point.value, Distribution):
-                    point.value.observe(value)
+                    point.value.observe_all(column)
                 else:
-                    point.value += int(value)  # type: ignore[operator]
+                    point.value += int(sum(column))  # type: ignore[operator]
 
-    def _points(self, group: SeriesGroup, now: float) -> list[Point]:
+    def _points(self, group: SeriesGroup, end: float) -> list[Point]:
         """The points of a group's minute, looked up once for all that is measured in it."""
-        end = math.ceil(now / PERIOD) * PERIOD
         if end != self._open_end:
             self._open.clear()
             self._open_end = end
@@ -201,7 +204,7 @@ class SeriesStore:
             for metric, labels, is_count in group.members:
                 id_ = SeriesId.of(metric, labels, group.resource)
                 type_, empty = (ValueType.INT64, 0) if is_count else (ValueType.DISTRIBUTION, None)
-                points.append(self._collecting(id_, Kind.DELTA, type_, empty, now))
+                points.append(self._collecting(id_, Kind.DELTA, type_, empty, end))
         return points
 
     def observe_all(self, metric: str, labels: Mapping[str, str], resource: Resource, values: Iterable[float]) -> None:
@@ -211,8 +214,7 @@ class SeriesStore:
             self._enter()
             point = self._collecting(id_, Kind.DELTA, ValueType.DISTRIBUTION, None)
             assert isinstance(point.value, Distribution)  # noqa: S101  one type per series, set where it is made
-            for value in values:
-                point.value.observe(value)
+            point.value.observe_all(list(values))
 
     def set(self, metric: str, labels: Mapping[str, str], resource: Resource, value: float) -> None:
         """Set a GAUGE; the last value of a minute is the one that is kept."""

@@ -13,6 +13,11 @@ from vertex_emulator.errors import ApiError
 TIMEOUT = 504
 
 
+def is_success(status: int) -> bool:
+    """Whether an HTTP status means that a model answered with a prediction."""
+    return 200 <= status < 300
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a model server answered over HTTP."""
@@ -26,7 +31,7 @@ class Answer:
     @property
     def is_ok(self) -> bool:
         """Whether the model answered with a prediction."""
-        return 200 <= self.status < 300
+        return is_success(self.status)
 
 
 class ModelServer(Protocol):

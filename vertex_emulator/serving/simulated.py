@@ -14,7 +14,6 @@ from vertex_emulator.serving.contract import Answer
 from vertex_emulator.serving.profile import Profile, strain
 
 _NORMAL = NormalDist()
-_sorted = json.JSONEncoder(sort_keys=True).encode
 
 
 class SimulatedServer:
@@ -72,7 +71,7 @@ class SimulatedServer:
         """Predict from the instance's own quantile, so that two versions with the same outputs agree on it."""
         if not profile.outputs:
             return {}
-        key = zlib.crc32(_sorted(instance).encode())
+        key = zlib.crc32(repr(_in_order(instance)).encode())
         prediction: dict[str, float] = {}
         for name, output in profile.outputs.items():
             quantile = (zlib.crc32(name.encode(), key) + 0.5) / 2**32
@@ -81,6 +80,13 @@ class SimulatedServer:
             value = min(max(value, output.low), output.high)
             prediction[name] = round(value) if output.whole else round(value, 6)
         return prediction
+
+
+def _in_order(instance: Any) -> Any:
+    """An instance without the order in which its keys were written."""
+    if isinstance(instance, dict):
+        return sorted((name, _in_order(value)) for name, value in instance.items())
+    return [_in_order(value) for value in instance] if isinstance(instance, list) else instance
 
 
 def _error(status: int, message: str) -> Answer:
