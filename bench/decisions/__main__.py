@@ -6,6 +6,7 @@ import argparse
 import json
 import math
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,13 +15,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench.decisions.controller import SCENARIOS, Account, RolloutTask, account, run_rollouts
+from bench.decisions.controller import PROMISES, SCENARIOS, Account, RolloutTask, account, run_rollouts
 from bench.decisions.detection import DEGRADATIONS, NULLS, Task, as_json, run_task, summary
 from bench.decisions.picture import picture
 from bench.decisions.report import Results, document
 
-FULL, QUICK = (2_000, 400, 300), (30, 20, 15)
-"""Runs a cell: false rollbacks, degradations, whole rollouts."""
+FULL, QUICK = (2_000, 400, 300, 2_000), (30, 20, 15, 50)
+"""Runs a cell: false rollbacks, degradations, whole rollouts, whole rollouts of the engine alone."""
 Found = dict[str, list[Any]]
 """By judge, how its runs ended."""
 _Task = TypeVar("_Task", Task, RolloutTask)
@@ -32,7 +33,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and write."""
     parser = argparse.ArgumentParser(prog="python -m bench.decisions", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="under a minute, and coarse; the result says so")
-    parser.add_argument("--runs", type=int, nargs=3, metavar=("T1", "T2", "T6"), help=f"a cell; {FULL} by default")
+    parser.add_argument(
+        "--runs", type=int, nargs=4, metavar=("T1", "T2", "T6", "ENGINE"), help=f"a cell; {FULL} by default"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--into", type=Path, default=Path(__file__).parents[2] / "docs", help="where to write")
@@ -49,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def measure(runs: Sequence[int], seed: int, workers: int, *, quick: bool) -> Results:
-    """All three tables, with progress on standard error."""
+    """All tables, with progress on standard error."""
     began = time.monotonic()
     with ProcessPoolExecutor(workers) as pool:
         nulls, degradations = (
@@ -66,7 +69,14 @@ def measure(runs: Sequence[int], seed: int, workers: int, *, quick: bool) -> Res
             scenario: {name: account(journeys) for name, journeys in found.items()}
             for scenario, found in _gathered(pool, "whole rollouts", run_rollouts, tasks).items()
         }
-    return Results(quick, seed, time.monotonic() - began, workers, nulls, degradations, rollouts)
+        tasks = [RolloutTask(s, at, n, seed, ("engine",)) for s in PROMISES for at, n in _chunks(runs[3])]
+        kept = {
+            scenario: account(found["engine"])
+            for scenario, found in _gathered(pool, "the engine alone", run_rollouts, tasks).items()
+        }
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = used.ru_utime + used.ru_stime
+    return Results(quick, seed, time.monotonic() - began, processor, workers, nulls, degradations, rollouts, kept)
 
 
 def _chunks(runs: int) -> Iterator[tuple[int, int]]:
@@ -115,6 +125,7 @@ def _json(results: Results) -> dict[str, Any]:
             }
             for scenario, found in results.rollouts.items()
         ],
+        "engine": [{"scenario": scenario.name} | _account_json(one) for scenario, one in results.engine.items()],
     }
 
 

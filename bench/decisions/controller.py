@@ -12,7 +12,7 @@ from random import Random
 from typing import Literal, NamedTuple, Protocol
 
 from bench.decisions.judges import Alarm, Argo, EachTick, Flagger, Judge, Kayenta, z_rejects
-from bench.decisions.worlds import EDGES, Minute, Scenario, minutes
+from bench.decisions.worlds import EDGES, Minute, Scenario, minutes, shifted
 from bench.numbers import percentile
 from shared.rollout.proof import KEPT
 from shared.rollout.statistics import binomial, latency, tables
@@ -38,6 +38,11 @@ SCENARIOS = tuple(
         Scenario("too many tokens 1 → 3 %", rps, (0.001, 0.001), over=(0.01, 0.03)),
     )
 )
+PROMISES = (
+    *(scenario for scenario in SCENARIOS if scenario.rps == 10 and scenario.is_null),
+    Scenario("errors at the margin: 1.5 times the odds", 10, (0.01, shifted(0.01, math.log(1.5)))),
+)
+"""Worlds in which the engine alone is asked how often it does what it promises; the last may be promoted one time in twenty."""
 Word = Literal["roll_back", "advance", "hold"]
 
 
@@ -144,17 +149,18 @@ class RolloutTask:
     first: int
     runs: int
     seed: int
+    controllers: tuple[str, ...] = tuple(CONTROLLERS)
 
 
 def run_rollouts(task: RolloutTask) -> tuple[RolloutTask, dict[str, list[Journey]]]:
     """By controller; each sees the same worlds, though not at the same share at the same time."""
-    found: dict[str, list[Journey]] = {name: [] for name in CONTROLLERS}
+    found: dict[str, list[Journey]] = {name: [] for name in task.controllers}
     for run in range(task.first, task.first + task.runs):
         name = f"{task.seed}/{task.world.name}/{task.world.rps}/{run}"
         seen: list[tuple[Minute, Minute]] = []
         source = minutes(Random(name), task.world, LONGEST)
-        for controller, make in CONTROLLERS.items():
-            found[controller].append(_journey(make(), seen, source))
+        for controller in task.controllers:
+            found[controller].append(_journey(CONTROLLERS[controller](), seen, source))
     return task, found
 
 

@@ -12,6 +12,10 @@ from typing import Any
 from bench.decisions.controller import BAKE, LONGEST, Account
 from bench.decisions.detection import Summary
 from bench.decisions.worlds import TICKS, Cell, Scenario
+from bench.rates import Rate
+
+_HARM, _NO_HARM = 0.01, 0.05
+"""With which probability the engine may be wrong, as the policy has it by default."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +25,13 @@ class Results:
     quick: bool
     seed: int
     seconds: float
+    processor: float
+    """Seconds of processor time, of all processes together."""
     workers: int
     nulls: Mapping[Cell, Mapping[str, Summary]]
     degradations: Mapping[Cell, Mapping[str, Summary]]
     rollouts: Mapping[Scenario, Mapping[str, Account]]
+    engine: Mapping[Scenario, Account]
 
 
 def document(results: Results) -> str:
@@ -53,6 +60,7 @@ def _lines(results: Results) -> Iterator[str]:
     yield from _false_rollbacks(results.nulls)
     yield from _degradations(results.degradations)
     yield from _rollouts(results.rollouts)
+    yield from _promises(results.engine)
     yield from _how(results, runs)
 
 
@@ -145,12 +153,33 @@ def _rollouts(scenarios: Mapping[Scenario, Mapping[str, Account]]) -> Iterator[s
     yield ""
 
 
+def _promises(engine: Mapping[Scenario, Account]) -> Iterator[str]:
+    yield "## What the engine promises"
+    yield ""
+    yield (
+        f"The same whole rollouts, at 10 rps, of the engine alone and more of them: {next(iter(engine.values())).runs} a world. A candidate that"
+        f" equals the stable may be taken back in {_HARM:.0%} of rollouts; one that is at its margin throughout may be promoted in {_NO_HARM:.0%}."
+    )
+    yield ""
+    yield from _head(["world", "promoted", "rolled back", "held", "time to promotion", "what may rarely happen"])
+    for scenario, one in engine.items():
+        wrong = (
+            Rate("taken back", round(one.rolled_back * one.runs), one.runs, _HARM)
+            if scenario.is_null
+            else Rate("promoted", round(one.promoted * one.runs), one.runs, _NO_HARM)
+        )
+        shares = [f"{share * 100:.3g} %" for share in (one.promoted, one.rolled_back, one.held)]
+        yield _row([scenario.name, *shares, _both(one.promote_ticks), f"{wrong.what}: {wrong.sentence}"])
+    yield ""
+
+
 def _how(results: Results, runs: Mapping[str, int]) -> Iterator[str]:
     yield "## How it was measured"
     yield ""
     yield (
-        f"- Seed {results.seed}; {runs['T1']}, {runs['T2']} and {runs['T6']} runs a cell of the three tables; {results.seconds:.0f} s with"
-        f" {results.workers} processes, Python {platform.python_version()}. The same seed gives the same tables, however many processes."
+        f"- Seed {results.seed}; {runs['T1']}, {runs['T2']} and {runs['T6']} runs a cell of the first three tables; {results.seconds:.0f} s with"
+        f" {results.workers} processes, {results.processor:.0f} s of processor time, Python {platform.python_version()}."
+        " The same seed gives the same tables, however many processes."
     )
     yield "- The engine is `shared.rollout.statistics` itself, tick by tick, not a model of it; all judges of a table see the same minutes."
     yield (

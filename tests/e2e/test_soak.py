@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from bench import soak
-from bench.soak_report import ROLLED_BACK, Rate, as_json, document, rates, show
+from bench.rates import Rate
+from bench.soak_report import ROLLED_BACK, as_json, document, rates, show
 from bench.soak_trials import EQUAL
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]

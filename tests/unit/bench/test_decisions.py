@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from bench.decisions import __main__ as decisions
-from bench.decisions.controller import SCENARIOS, EvidenceController, RolloutTask, account, run_rollouts
+from bench.decisions.controller import PROMISES, SCENARIOS, EvidenceController, RolloutTask, account, run_rollouts
 from bench.decisions.detection import DEGRADATIONS, NULLS, Ended, Task, run_task, summary
 from bench.decisions.judges import (
     Alarm,
@@ -167,9 +167,10 @@ def test_there_are_as_many_cells_as_the_tables_have() -> None:
 
 
 def test_the_command_writes_its_tables_and_its_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert decisions.main(["--quick", "--runs", "1", "1", "1", "--workers", "1", "--into", str(tmp_path)]) == 0
+    assert decisions.main(["--quick", "--runs", "1", "1", "1", "1", "--workers", "1", "--into", str(tmp_path)]) == 0
     text = (tmp_path / "decisions.md").read_text(encoding="utf-8")
     assert "**This is the result of `--quick`: 1 runs a cell" in text
     assert text.count("| stage+rising |") == 9
+    assert text.count("(95 % interval ") == len(PROMISES)
     assert (tmp_path / "decisions.svg").read_text(encoding="utf-8").endswith("</svg>\n")
     assert "wrote" in capsys.readouterr().out
