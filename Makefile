@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SEED ?= 1
+# One more than there are cores: tests wait for processes, too.
+WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tools demo up test check lint types layers infra-check audit docs format bench soak crashes package cloud-test clean
@@ -29,7 +31,7 @@ up: $(READY) ## the same system, left running to play with
 	@$(BIN)/python -m local.up
 
 test: $(READY) ## all tests
-	@$(BIN)/python -m pytest -n auto --durations=30
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations=30
 
 check: lint types layers infra-check audit ## lint, types, layers, Terraform, checkov, known vulnerabilities (test is apart)
 
@@ -95,6 +97,7 @@ soak: $(READY) ## 600 rollouts, 10,000 events, 100,000 malformed requests, 200,0
 	@$(BIN)/python -m docs.generate
 
 crashes: $(READY) ## every outgoing call of every flow gone wrong, alone and in pairs of deaths: hours (writes docs/crashes.json)
+	@CRASH_CALLS=all $(BIN)/python -m pytest -n auto --timeout 3000 tests/faults/test_crash_between_calls.py
 	@$(BIN)/python -m bench.crashes
 	@$(BIN)/python -m docs.generate
 
