@@ -66,6 +66,19 @@ def _crashes(kept: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _interleavings(kept: dict[str, Any]) -> list[str]:
+    ends = ", ".join(f"{count:,} {end.replace('_', ' ')}" for end, count in kept["rollouts"].items())
+    found = "no invariant was broken" if not kept["broken"] else f"**broken**: {kept['broken'][0]}"
+    lines = [
+        f"On {kept['on']}, {kept['cores']} cores with other work beside it: {kept['steps']:,} steps of {kept['seeds']} seeds "
+        f"(from {kept['seed']}) in {kept['seconds']:,} s; {found}. How the rollouts ended: {ends}.",
+        "",
+        "| step | times |",
+        "| --- | ---: |",
+    ]
+    return [*lines, *(f"| {kind} | {count:,} |" for kind, count in kept["by_kind"].items())]
+
+
 def _killed(kept: dict[str, Any]) -> list[str]:
     lines = [
         f"On {kept['on']}, {kept['cores']} cores with other work beside it: {kept['kills']} kills in {kept['seconds']} s, seed {kept['seed']}.",
@@ -82,5 +95,6 @@ _TABLES: dict[str, Callable[[dict[str, Any]], list[str]]] = {
     "load": _load,
     "webhook": _webhook,
     "crashes": _crashes,
+    "interleavings": _interleavings,
     "killed": _killed,
 }

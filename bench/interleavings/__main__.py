@@ -16,6 +16,9 @@ from typing import Any
 
 from bench.interleavings.running import Ran, run
 
+SECONDS = 60
+"""Between two lines that say how far it is."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run, show and keep; 1 where something did not hold."""
@@ -25,14 +28,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--no-shrink", action="store_true", help="show the first steps that break something as they are"
     )
-    parser.add_argument("--out", default="", help="where the numbers are kept, after every example; nowhere by default")
+    parser.add_argument("--out", default="", help="where the numbers are kept, after every seed; nowhere by default")
     options = parser.parse_args(arguments)
 
+    told = 0.0
+
     def tell(ran: Ran) -> None:
+        nonlocal told
         if options.out:
             Path(options.out).write_text(json.dumps(as_json(ran, options.seed), indent=1) + "\n", encoding="utf-8")
-        if ran.examples % 20 == 0:
-            print(f"interleavings: {ran.steps.total():,} steps in {ran.seconds:.0f} s", file=sys.stderr, flush=True)
+        if ran.seconds - told >= SECONDS:
+            told = ran.seconds
+            line = f"interleavings: {ran.steps.total():,} steps of {ran.seeds} seeds in {told:.0f} s"
+            print(line, file=sys.__stderr__, flush=True)
 
     ran = run(options.steps, options.seed, shrink=not options.no_shrink, tell=tell)
     shown = as_json(ran, options.seed)
@@ -49,7 +57,7 @@ def as_json(ran: Ran, seed: int) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "seed": seed,
         "steps": ran.steps.total(),
-        "examples": ran.examples,
+        "seeds": ran.seeds,
         "seconds": round(ran.seconds),
         "rollouts": dict(ran.ends.most_common()),
         "by_kind": dict(ran.steps.most_common()),

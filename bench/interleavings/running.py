@@ -23,29 +23,30 @@ class Ran:
 
     steps: Counter[str]
     ends: Counter[str]
-    examples: int
+    seeds: int
+    """Each has a few examples of its own, from different starts."""
     seconds: float
     broken: str = ""
 
 
 def run(steps: int, seed_: int, *, shrink: bool = True, tell: Callable[[Ran], None] = lambda ran: None) -> Ran:
     """At least so many steps; ends at the first that breaks an invariant. Equal seeds play equal steps."""
-    began, examples = time.monotonic(), 0
+    began, seeds = time.monotonic(), 0
     Interleavings.steps, Interleavings.ends = Counter(), Counter()
     with player() as played:
         Interleavings.player = played
         while True:
-            broken = _play(seed_ + examples, shrink)
-            examples += 1
+            broken = _play(seed_ + seeds, shrink)
+            seeds += 1
             counted = Interleavings.steps.copy(), Interleavings.ends.copy()
-            ran = Ran(*counted, examples, time.monotonic() - began, broken)
+            ran = Ran(*counted, seeds, time.monotonic() - began, broken)
             tell(ran)
             if broken or ran.steps.total() >= steps:
                 return ran
 
 
 def _play(seed_: int, shrink: bool) -> str:
-    """One example of a seed of its own; what is broken, with the steps that break it."""
+    """The examples of one seed; what is broken, with the steps that break it."""
     phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
     chosen = settings(
         max_examples=6,  # the first one is the simplest there is, and not counted

@@ -217,20 +217,25 @@ def _judge(
     if (
         decision.kind is Kind.ROLL_BACK
         and policy.mode == "enforce"
-        and _can_roll_back(rollout, endpoints.get(rollout.target))
+        and _can_roll_back(rollout, decision.deployed or rollout.deployed_id, endpoints.get(rollout.target))
     ):
         ask_rollback(world, rollout, decision.sentence, decision.checks, decision.deployed)
         return "alert"
     return "due" if decision.is_due or _needs_step(rollout, policy, endpoints) else ""
 
 
-def _can_roll_back(rollout: Rollout, endpoint: Endpoint | None) -> bool:
-    """Whether there is traffic to give back, and somebody to give it to; otherwise a step has to look at it."""
+def _can_roll_back(rollout: Rollout, loser: str, endpoint: Endpoint | None) -> bool:
+    """Whether there is traffic to give back, and somebody to give it to; otherwise a step has to look at it.
+
+    ``loser`` is a deployed model, or empty for all arms of an experiment. What somebody else has set to 0 % is not rolled back (an alert
+    about it is only recorded), but its trial has to end all the same.
+    """
     if endpoint is None:
         return False
     trial = read_labels(endpoint.labels)
     heir = trial.stable if trial.candidate or trial.arms else trial.fallback
-    return trial.rollout == rollout.id and endpoint.find(heir) is not None
+    has_traffic = any(endpoint.share(one) for one in ([loser] if loser else trial.arms))
+    return has_traffic and trial.rollout == rollout.id and endpoint.find(heir) is not None
 
 
 def _polled(rollouts: Sequence[Rollout]) -> set[str]:

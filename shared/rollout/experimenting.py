@@ -170,10 +170,7 @@ def _plan_running(s: Situation, endpoint: Endpoint) -> Step:
         return Arrange("drop", f"Dropped arm {gone[0].name} v{gone[0].version}: it has lost its share", arm=gone[0])
     decision = s.decision
     if decision.kind is Kind.ROLL_BACK:
-        if not any(endpoint.share(arm.deployed_id) for arm in r.arms):
-            end = r.stop.outcome if r.stop else Phase.ROLLED_BACK
-            return Close(end, f"Ended the experiment {r.id}: {decision.sentence}", checks=decision.checks)
-        return AskRollback(decision.sentence, decision.checks, decision.deployed)
+        return _plan_return(s, endpoint)
     if endpoint.find(r.stable_id) is None:
         return pause(s, f"the control (deployed model {r.stable_id}) is no longer deployed; its arms have no way back")
     if has_drifted(s.policy, r, endpoint):
@@ -183,6 +180,19 @@ def _plan_running(s: Situation, endpoint: Endpoint) -> Step:
     if decision.kind in (Kind.ADVANCE, Kind.PROMOTE):
         return _plan_winner(s, endpoint, decision)
     return plan_operation_end(s) or Wait(decision.sentence)
+
+
+def _plan_return(s: Situation, endpoint: Endpoint) -> Step:
+    """The traffic of an arm, or of all, by the one way back; what has none is dropped here, for there is nothing to give back."""
+    r, decision = s.rollout, s.decision
+    if not any(endpoint.share(arm.deployed_id) for arm in r.arms):
+        end = r.stop.outcome if r.stop else Phase.ROLLED_BACK
+        return Close(end, f"Ended the experiment {r.id}: {decision.sentence}", checks=decision.checks)
+    lost = next((arm for arm in r.arms if arm.deployed_id == decision.deployed), None)
+    if lost and not endpoint.share(lost.deployed_id):
+        why = f"Dropped arm {lost.name} v{lost.version}, which has no share any more: {decision.sentence}"
+        return Arrange("drop", why, arm=lost)
+    return AskRollback(decision.sentence, decision.checks, decision.deployed)
 
 
 def _plan_winner(s: Situation, endpoint: Endpoint, decision: Decision) -> Step:
@@ -200,4 +210,4 @@ def needs_experiment_step(rollout: Rollout, labelled: Sequence[str], *, drifted:
     if rollout.stage_since is None or rollout.operation is not None:
         return True
     inside = [arm.deployed_id for arm in rollout.arms if not arm.out]
-    return sorted(inside) != sorted(labelled) or (drifted and not rollout.hold)
+    return not set(inside) <= set(labelled) or (drifted and not rollout.hold)

@@ -184,8 +184,8 @@ def _move(
 def _give_back_arms(
     endpoint: Endpoint, trial: TrialLabels, alert: Alert, now: datetime, losers: list[str]
 ) -> RollbackPlan:
-    """Some arms of an experiment give their shares to the control; the experiment goes on while one is left."""
-    left = tuple(arm for arm in trial.arms if arm not in losers)
+    """Some arms of an experiment give their shares to the control; the experiment goes on while one with a share is left."""
+    left = tuple(arm for arm in trial.arms if arm not in losers and endpoint.share(arm))
     if not left:
         whole = replace(trial, candidate=losers[0], arms=())
         split = dict(endpoint.split)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from local.identity import Issuer
 from shared.rollout.record import Phase
 from tests.functional.functions.harness import Cloud
-from tests.functional.functions.policies import policy
+from tests.functional.functions.policies import judged, policy
 
 
 def moved(cloud: Cloud, drift: str, share: int) -> None:
@@ -61,6 +61,24 @@ def test_an_adopted_share_is_the_stage_until_the_next(cloud: Cloud) -> None:
     assert cloud.rollout("2").hold is None
     cloud.minutes(6, requests=0)
     assert cloud.split() == {"1": 50, "2": 50}
+
+
+def test_a_trial_that_somebody_has_set_to_nothing_ends_when_its_patience_does(cloud: Cloud) -> None:
+    """Found by seed 1003 of the interleavings: an alert about a model at 0 % is only recorded, so an alert never ended it."""
+    cloud.apply(
+        judged(rollout={"drift": "adopt", "supersede": "queue", "no_data": {"after": "10m", "then": "roll_back"}})
+    )
+    cloud.deploy("run-1")
+    cloud.deploy("run-2")
+    cloud.register("run-3")
+    cloud.settle()
+    cloud.move({"1": 100})
+    cloud.minutes(14)
+    assert cloud.rollout("2").phase is Phase.ROLLED_BACK
+    assert "which has no traffic any more: no error_rate from the candidate since" in cloud.rollout("2").sentence
+    assert cloud.decisions("2").count("roll_back") == 1
+    cloud.minutes(12)
+    assert cloud.split() == {"1": 90, "3": 10}, "and what was queued behind it goes on"
 
 
 NAME = "projects/local-project/locations/us-central1/endpoints/churn-serving"

@@ -29,9 +29,10 @@ BETTER = {CONTROL: 0.70, PERSPECTIVAL: 0.80, PARTICIPATORY: 0.50}
 SAME = dict.fromkeys(BETTER, 0.7)
 
 
-def ablation(**changes: Any) -> Policy:
+def ablation(drift: str = "pause", **changes: Any) -> Policy:
     stages = [{"traffic": 50, "bake": "5m"}, {"traffic": 100}]
     rollout = {"strategy": "experiment", "experiment": EXPERIMENT | changes, "stages": stages, "checks": [ERRORS]}
+    rollout["drift"] = drift
     return policy(rollout=rollout)
 
 
@@ -137,6 +138,20 @@ def test_an_arm_that_fails_is_dropped_and_when_both_do_the_control_has_everythin
     assert scorers.world.store.busy(lead(scorers).target) == ""
     scorers.minutes(1)
     assert scorers.aliases() == {"champion": CONTROL, "default": CONTROL}
+
+
+def test_an_arm_that_somebody_has_set_to_nothing_is_dropped_when_it_has_failed(cloud: Cloud) -> None:
+    begin(cloud, drift="adopt")
+    minutes(cloud, 2, SAME, errors={PARTICIPATORY: 0.4})
+    cloud.move({CONTROL: 80, PERSPECTIVAL: 20})
+    minutes(cloud, 5, SAME)
+    (dropped,) = sentences(cloud, "drop")
+    assert "participatory v3, which has no share any more: participatory v3: error_rate 40 % > 1 %" in dropped
+    assert cloud.split() == {CONTROL: 80, PERSPECTIVAL: 20}
+    minutes(cloud, 20, SAME)
+    assert lead(cloud).phase is Phase.ROLLED_BACK, "the other is judged to the end"
+    assert "no arm was shown to be the best" in lead(cloud).sentence
+    assert len(sentences(cloud, "drop")) == 1
 
 
 def test_an_alert_drops_the_arm_that_it_names_although_the_store_is_down(scorers: Cloud) -> None:
