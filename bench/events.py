@@ -80,6 +80,12 @@ def event_for(function: str, cloud: TrialCloud, begun: Begun) -> Event:
             report = {"schema": "quality-reported/v1", "region": REGION, "endpoint": "serving", "deployed_model": "1"}
             metrics = {"metrics": {"relevance": {"values": [0.5]}}, "report_id": uuid.uuid4().hex}
             return push(topics.QUALITY_REPORTED, json.dumps(report | metrics).encode(), "a report of quality")
+        case "freeze_rollouts":
+            spent = {"budgetDisplayName": "models", "costAmount": 610.5, "budgetAmount": 600, "currencyCode": "USD"}
+            since = {"costIntervalStart": f"{datetime.now(UTC):%Y-%m}-01T08:00:00Z", "alertThresholdExceeded": 1.0}
+            data = json.dumps(spent | since).encode()
+            whose = {"billingAccountId": "000000-000000-000000", "budgetId": "b", "schemaVersion": "1.0"}
+            return push(topics.BUDGET_NOTIFIED, data, "a budget that is spent", **whose)
         case "receive_alert":
             return Event(f"/?auth_token={cloud.token}", begun.incident, "an incident", answers=(202,))
         case "receive_command":

@@ -47,6 +47,8 @@ module "function" {
     # The assertion of Identity-Aware Proxy is made for the service that it stands before.
     PAGE_AUDIENCE     = "/projects/${local.number}/locations/${var.project.region}/services/status-page"
     COMMAND_OPERATORS = join(" ", var.operators)
+    } : {}, each.key == "freeze_rollouts" && local.does_budget_freeze ? {
+    BUDGET_FREEZES_AT = tostring(var.budget.freeze_at)
     } : {}, each.key == "notify" && var.page.url != "" ? {
     STATUS_PAGE_URL = var.page.url
   } : {})

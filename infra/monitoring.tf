@@ -5,8 +5,9 @@ locals {
   # A PromQL alert is not refused while its metric has never been written; `or vector(0)` lets absence be a number.
   ticks = "(sum(increase(logging_googleapis_com:user_rollouts_ticks[${var.alerting.silence}])) or vector(0)) < 1"
 
-  people       = concat([for channel in google_monitoring_notification_channel.email : channel.id], var.alerting.channels)
-  to_roll_back = local.has_webhook ? google_monitoring_notification_channel.webhook[*].id : google_monitoring_notification_channel.pubsub[*].id
+  people             = concat([for channel in google_monitoring_notification_channel.email : channel.id], var.alerting.channels)
+  does_budget_freeze = var.budget.freeze_at != null
+  to_roll_back       = local.has_webhook ? google_monitoring_notification_channel.webhook[*].id : google_monitoring_notification_channel.pubsub[*].id
 }
 
 resource "google_monitoring_notification_channel" "pubsub" {
@@ -187,10 +188,22 @@ resource "google_billing_budget" "this" {
     }
   }
   dynamic "all_updates_rule" {
-    for_each = length(local.people) > 0 ? [1] : [] # otherwise the owners of the billing account are told
+    for_each = length(local.people) > 0 || local.does_budget_freeze ? [1] : [] # otherwise the owners of the billing account are told
     content {
       monitoring_notification_channels = slice(local.people, 0, min(5, length(local.people)))
-      disable_default_iam_recipients   = true
+      disable_default_iam_recipients   = length(local.people) > 0
+      pubsub_topic                     = local.does_budget_freeze ? google_pubsub_topic.this["budget-notified"].id : null
+      schema_version                   = "1.0"
     }
   }
+  depends_on = [google_pubsub_topic_iam_member.billing]
+}
+
+# The one account that Cloud Billing publishes all its notifications as.
+resource "google_pubsub_topic_iam_member" "billing" {
+  count   = local.does_budget_freeze ? 1 : 0
+  project = var.project.id
+  topic   = google_pubsub_topic.this["budget-notified"].name
+  role    = "roles/pubsub.publisher"
+  member  = "serviceAccount:billing-budget-alert@system.gserviceaccount.com"
 }

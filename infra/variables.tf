@@ -93,6 +93,7 @@ variable "budget" {
     billing_account = optional(string, "")
     monthly         = optional(number, 0) # in the account's currency
     warn_at         = optional(list(number), [0.5, 0.9, 1.0])
+    freeze_at       = optional(number) # the threshold that stops new rollouts; without it none does
   })
   default  = {}
   nullable = false
@@ -104,6 +105,10 @@ variable "budget" {
   validation {
     condition     = alltrue([for share in var.budget.warn_at : share > 0 && share <= 2])
     error_message = "budget.warn_at holds shares: 0.5 is 50 %."
+  }
+  validation {
+    condition     = var.budget.freeze_at == null || contains(var.budget.warn_at, coalesce(var.budget.freeze_at, 0))
+    error_message = "budget.freeze_at is one of budget.warn_at: Cloud Billing says only which of these was passed."
   }
 }
 

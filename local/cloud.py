@@ -55,6 +55,7 @@ ROUTES: Mapping[str, Route] = {
     # What was asked an hour ago says nothing that the next request does not say better.
     "mirror_request": Route(topics.PREDICTION_LOGGED, attempts=5),
     "record_quality": Route(topics.QUALITY_REPORTED, attempts=20, maximum_backoff=_MINUTE),
+    "freeze_rollouts": Route(topics.BUDGET_NOTIFIED, attempts=20, maximum_backoff=_MINUTE),
     "replay_requests": Route(topics.SCHEDULE, 'attributes.job = "replay_requests"', 20, maximum_backoff=_MINUTE),
 }
 """What wakes each function; the same table as in infra."""

@@ -8,6 +8,7 @@ ROLLOUT_DUE = "rollout-due"
 ROLLOUT_CHANGED = "rollout-changed"
 PREDICTION_LOGGED = "prediction-logged"
 QUALITY_REPORTED = "quality-reported"
+BUDGET_NOTIFIED = "budget-notified"
 DEAD_LETTERS = "dead-letters"
 
 ALL = (
@@ -19,5 +20,6 @@ ALL = (
     ROLLOUT_CHANGED,
     PREDICTION_LOGGED,
     QUALITY_REPORTED,
+    BUDGET_NOTIFIED,
     DEAD_LETTERS,
 )

@@ -54,8 +54,8 @@ run "defaults" {
     error_message = "Requests whose address may hold the webhook's token are not logged."
   }
   assert {
-    condition     = length(google_billing_budget.this) == 0
-    error_message = "No budget without an account."
+    condition     = length(google_billing_budget.this) == 0 && length(google_pubsub_topic_iam_member.billing) == 0
+    error_message = "No budget without an account, and nobody who speaks of one."
   }
   assert {
     condition     = length(output.alerts["arr-coc-relevance/us-central1/arr-coc-serving"]) == 6
@@ -68,7 +68,7 @@ run "webhook_budget_and_endpoint" {
   variables {
     alerting    = { by = "webhook" }
     alert_token = "0123456789abcdef"
-    budget      = { billing_account = "000000-000000-000000", monthly = 600 }
+    budget      = { billing_account = "000000-000000-000000", monthly = 600, freeze_at = 1 }
     endpoints   = { "1234567890" = { region = "us-central1", display_name = "churn" } }
     page        = { people = ["group:ml@example.com"] }
   }
@@ -84,6 +84,10 @@ run "webhook_budget_and_endpoint" {
   assert {
     condition     = google_billing_budget.this[0].threshold_rules[2].threshold_percent == 1
     error_message = "Thresholds are shares: 1.0 is all of the budget."
+  }
+  assert {
+    condition     = google_pubsub_topic_iam_member.billing[0].topic == "budget-notified"
+    error_message = "Cloud Billing says what was spent."
   }
 }
 
@@ -101,6 +105,14 @@ run "silence_is_longer_than_two_ticks" {
     alerting = { silence = "30s" }
   }
   expect_failures = [var.alerting]
+}
+
+run "a_freeze_is_at_a_threshold" {
+  command = plan
+  variables {
+    budget = { billing_account = "000000-000000-000000", monthly = 600, freeze_at = 0.95 }
+  }
+  expect_failures = [var.budget]
 }
 
 run "a_budget_has_an_amount" {

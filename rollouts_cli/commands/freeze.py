@@ -17,6 +17,7 @@ from shared.rollout.windows import ALL_MODELS
 
 Model = Annotated[str | None, typer.Argument(help="The model, by its policy.", metavar="[MODEL]", show_default=False)]
 All = Annotated[bool, typer.Option("--all", help="All models.")]
+Budget = Annotated[bool, typer.Option("--budget", help="What a spent budget of Cloud Billing has stopped.")]
 For = Annotated[str | None, typer.Option("--for", help="How long, such as 4h; without it until it is lifted.")]
 
 
@@ -41,19 +42,20 @@ def freeze(
 def unfreeze(
     model: Model = None,
     all_: All = False,
+    budget: Budget = False,
     reason: Reason = "",
     url: Url = None,
     token: Token = None,
     as_json: AsJson = False,
 ) -> None:
-    """Lift a freeze. A freeze of all models is lifted as a whole."""
+    """Lift a freeze. A freeze of all models is lifted as a whole; that of a spent budget apart from it, until its next threshold."""
     with reported(as_json, answered=True):
-        answer = call(url, token, _body("unfreeze", model, all_, reason), "`rollouts freezes`")
+        answer = call(url, token, _body("unfreeze", model, all_, reason, budget=budget), "`rollouts freezes`")
     _show(answer, as_json)
 
 
 def freezes(as_json: AsJson = False) -> None:
-    """Show what people have frozen; the days that a policy freezes stand in the policy."""
+    """Show what people and spent budgets have frozen; the days that a policy freezes stand in the policy."""
     now = clock.now()
     with reported(as_json), opened_store() as store:
         found = [s for s in store.stops() if s.until is None or s.until > now]
@@ -65,6 +67,7 @@ def freezes(as_json: AsJson = False) -> None:
                 "reason": s.reason,
                 "at": s.at.isoformat(),
                 "until": s.until.isoformat() if s.until else None,
+                "only_new": s.only_new,
             }
             for s in found
         ]
@@ -75,13 +78,15 @@ def freezes(as_json: AsJson = False) -> None:
     for s in found:
         until = f"until {s.until:%Y-%m-%d %H:%M} UTC" if s.until else "until it is lifted"
         what = "all models" if s.model == ALL_MODELS else s.model
+        what = "new rollouts" if s.only_new else what
         say((f"{what}: ", "bold"), printable(f"frozen by {s.by} since {s.at:%Y-%m-%d %H:%M} UTC {until}: {s.reason}"))
 
 
-def _body(command: str, model: str | None, all_: bool, reason: str) -> dict[str, Any]:
-    if all_ == (model is not None):
+def _body(command: str, model: str | None, all_: bool, reason: str, *, budget: bool = False) -> dict[str, Any]:
+    if [all_, budget, model is not None].count(True) != 1:
         raise PermanentError("name one model, or --all")
-    return {"command": command, "reason": reason, **({"all": True} if all_ else {"model": model})}
+    what = {"all": True} if all_ else {"budget": True} if budget else {"model": model}
+    return {"command": command, "reason": reason, **what}
 
 
 def _span(text: str) -> timedelta:

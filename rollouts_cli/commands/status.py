@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Literal
 
 import typer
@@ -13,8 +13,11 @@ from rollouts_cli.console import AsJson, printable, reported, say, say_json
 from rollouts_cli.lookup import Policies, find_rollout, opened_store
 from shared import clock
 from shared.errors import PermanentError
+from shared.policy.schema import Policy
 from shared.policy.units import parse_duration
 from shared.rollout.record import Phase, Rollout
+from shared.rollout.windows import why_barred
+from shared.store.store import Store
 from shared.view.standing import rollout_json, standing
 
 LOOK_EVERY = 1.0
@@ -46,13 +49,24 @@ def status(rollout: RolloutId, until: Until = "ended", timeout: Timeout = "", as
             if code != UNDER_WAY or (most is not None and time.monotonic() - began >= most):
                 break
             time.sleep(LOOK_EVERY if most is None else min(LOOK_EVERY, most))
-        policy = Policies(store).of(found)
+        policy, now = Policies(store).of(found), clock.now()
+        barred = _barred(store, found, policy, now)
     if as_json:
-        say_json({"rollout": rollout_json(found, policy, clock.now()), "exit_code": code})
+        say_json({"rollout": rollout_json(found, policy, now), "barred": barred or None, "exit_code": code})
     else:
         label, style = standing(found, policy).label
         say((found.id, "bold"), ": ", (label, style), f"  {printable(found.sentence)}")
+        if barred:
+            say("nothing goes forward: ", printable(barred))
     raise typer.Exit(code)
+
+
+def _barred(store: Store, found: Rollout, policy: Policy | None, now: datetime) -> str:
+    """Why it may not go forward at this moment: a freeze, a spent budget, a window."""
+    if policy is None or not found.phase.is_open or found.phase is Phase.WATCHING:
+        return ""
+    has_begun = found.phase is not Phase.QUEUED
+    return why_barred(policy.rollout, store.stops(found.model), now, has_begun=has_begun)
 
 
 def _code(found: Rollout, until: str) -> int:

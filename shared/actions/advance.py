@@ -6,6 +6,7 @@ step is taken. Only this action ever raises a candidate's share.
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -97,9 +98,14 @@ def look(
         pool=_pool(world, policy, rollout) if is_turn else None,
         **_arms(world, policy, rollout) if is_turn else {},
         busy=world.store.busy(rollout.target) if is_queued else "",
-        barred=why_barred(policy.rollout, world.store.stops(rollout.model), now) or budget.waits,
+        barred=_barred(world, policy, rollout, now) or budget.waits,
         over_budget=budget.over,
     )
+
+
+def _barred(world: World, policy: Policy, rollout: Rollout, now: datetime) -> str:
+    has_begun = rollout.phase is not Phase.QUEUED
+    return why_barred(policy.rollout, world.store.stops(rollout.model), now, has_begun=has_begun)
 
 
 def _budget(world: World, policy: Policy, rollout: Rollout, endpoint: Endpoint | None) -> Standing:

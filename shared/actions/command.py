@@ -16,6 +16,7 @@ from shared.actions.adopt import adopt_model
 from shared.actions.alerting import ask_rollback
 from shared.actions.approving import approve, approvers
 from shared.actions.freezing import freeze, unfreeze
+from shared.actions.overspent import lift_budgets
 from shared.actions.policies import policy_of
 from shared.actions.promoting import promote
 from shared.actions.record import Telling, publish_due, record_transition
@@ -50,6 +51,8 @@ class Command(BaseModel):
     """Of ``adopt``, ``freeze`` and ``unfreeze``."""
     all: bool = False
     """Instead of a model: a freeze of everything."""
+    budget: bool = False
+    """Of ``unfreeze``, instead of a model: what a spent budget of Cloud Billing has stopped."""
     until: AwareDatetime | None = None
     """When a freeze ends by itself."""
     traffic: Annotated[int, Field(ge=1, le=100)] | None = None
@@ -80,7 +83,10 @@ def parse_command(body: bytes) -> Command:
         mistakes = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in exc.errors()[:5])
         raise PermanentError(f"the command is not understood: {one_line(mistakes)[:1000]}") from None
     wanted = "model" if command.command in ("adopt", *_OF_MODELS) else "rollout"
-    if getattr(command, wanted) is None and not (command.all and command.command in _OF_MODELS):
+    if command.budget and command.command != "unfreeze":
+        raise PermanentError(f"the command is not understood: {command.command} is not of a budget; unfreeze is")
+    is_of_all = command.command in _OF_MODELS and (command.all or command.budget)
+    if getattr(command, wanted) is None and not is_of_all:
         raise PermanentError(f"the command is not understood: {command.command} needs {wanted!r}")
     return command
 
@@ -117,17 +123,20 @@ def obey(world: World, command: Command, actor: str) -> dict[str, Any]:
 
 def _obey_stop(world: World, command: Command, actor: str) -> dict[str, Any]:
     """Freeze or lift: one model by its operators, all of them by those whom Terraform names."""
-    model = ALL_MODELS if command.all else command.model or ""
-    named = [] if command.all else _policy(world, model).access.operators
-    what = "all models" if command.all else model
-    _admit_named(world, command, _operators(world, what, named), what, actor, About("" if command.all else model))
-    if command.command == "freeze":
+    is_of_all = command.all or command.budget
+    model = ALL_MODELS if is_of_all else command.model or ""
+    named = [] if is_of_all else _policy(world, model).access.operators
+    what = "all models" if is_of_all else model
+    _admit_named(world, command, _operators(world, what, named), what, actor, About("" if is_of_all else model))
+    if command.budget:
+        sentence = lift_budgets(world, actor, command.reason)
+    elif command.command == "freeze":
         sentence = freeze(
             world, Stopped(model, actor, command.reason or UNSAID, world.now(), command.until), command.id
         )
     else:
         sentence = unfreeze(world, model, actor, command.reason, command.id)
-    return {"model": "" if command.all else model, "sentence": sentence}
+    return {"model": "" if is_of_all else model, "sentence": sentence}
 
 
 def _policy(world: World, model: str) -> Policy:

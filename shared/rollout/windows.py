@@ -20,7 +20,7 @@ LOOKED_AHEAD = 8
 
 @dataclass(frozen=True)
 class Stopped:
-    """A stop that a person made, of one model or of all."""
+    """A stop that a person made, of one model or of all; or a budget that is spent."""
 
     model: str
     by: str
@@ -28,14 +28,18 @@ class Stopped:
     at: datetime
     until: datetime | None = None
     """None: until somebody lifts it."""
+    only_new: bool = False
+    """Whether it stops only what has no machine yet: a trial that is under way costs least when it goes on."""
 
 
-def why_barred(spec: RolloutSpec, stops: Sequence[Stopped], now: datetime) -> str:
-    """Why nothing may go forward, in one sentence; empty when it may."""
+def why_barred(spec: RolloutSpec, stops: Sequence[Stopped], now: datetime, *, has_begun: bool) -> str:
+    """Why nothing may go forward, in one sentence; empty when it may. ``has_begun``: it has, or had, a machine."""
     for stop in stops:
-        if stop.until is None or now < stop.until:
+        if (stop.until is None or now < stop.until) and not (stop.only_new and has_begun):
             what = "all models are" if stop.model == ALL_MODELS else f"{stop.model} is"
             until = f" until {stop.until:%Y-%m-%d %H:%M} UTC" if stop.until else ""
+            if stop.only_new:
+                return f"no new rollout begins{until}: {stop.reason}; `rollouts unfreeze --budget` lets it"
             return f"{what} frozen by {stop.by}{until}: {stop.reason}"
     for freeze in spec.freezes:
         if is_frozen(freeze, now):

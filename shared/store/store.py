@@ -18,6 +18,7 @@ from shared.rollout.index import IndexedVersion
 from shared.rollout.observed import TargetRef
 from shared.rollout.record import SCHEMA, LedgerEntry, Rollout
 from shared.rollout.windows import ALL_MODELS, Stopped
+from shared.store.budgets import BUDGETS, Budgets, as_stops
 from shared.store.documents import Create, Delete, Documents, ExistsError, Replace, Write
 from shared.store.records import (
     Claim,
@@ -96,6 +97,11 @@ class Store:
         from shared.store.savings import Savings
 
         return Savings(self._documents)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """Which budgets of Cloud Billing are spent."""
+        return Budgets(self._documents)
 
     # -- rollouts and their ledger ---------------------------------------------------------------
 
@@ -287,11 +293,11 @@ class Store:
     # -- stops -------------------------------------------------------------------------------------------
 
     def stops(self, *models: str) -> list[Stopped]:
-        """What people have frozen, of these models and of all; of every model where none is named."""
-        found = (
-            self._documents.get_all("freezes", [*models, ALL_MODELS]) if models else self._documents.query("freezes")
-        )
-        return [read_stop(s) for s in found]
+        """What people and spent budgets have frozen, of these models and of all; of every model where none is named."""
+        ids = [*models, ALL_MODELS, BUDGETS]
+        found = self._documents.get_all("freezes", ids) if models else self._documents.query("freezes")
+        of_budgets = [stop for s in found if s.id == BUDGETS for stop in as_stops(s.body)]
+        return [*(read_stop(s) for s in found if s.id != BUDGETS), *of_budgets]
 
     def put_stop(self, stop: Stopped) -> None:
         """Freeze, or freeze anew: one per model, the last word holds."""

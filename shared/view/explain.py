@@ -156,7 +156,8 @@ def _next(seen: Looked, stops: Sequence[Stopped], now: datetime) -> Iterator[Sen
             yield Sentence("next", f"Not before {_clock(due, now)}, in {age(due - now)}{_condition(seen)}.", at=due)
         elif seen.decision and not seen.decision.is_due:
             yield Sentence("next", f"Its time was over at {_clock(due, now)}; it waits for the numbers alone.", at=due)
-    barred = why_barred(policy.rollout, stops, now) if r.phase is not Phase.WATCHING else ""
+    has_begun = r.phase is not Phase.QUEUED
+    barred = why_barred(policy.rollout, stops, now, has_begun=has_begun) if r.phase is not Phase.WATCHING else ""
     if barred:
         yield Sentence("next", f"But nothing may go forward now: {barred}.")
 

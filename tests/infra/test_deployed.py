@@ -144,6 +144,7 @@ CLIENTS = {
     "audit_costs": {ENDPOINTS, MONITORING, *PUBSUB},
     "find_training_runs": JOBS,
     "mirror_request": set(),
+    "freeze_rollouts": PUBSUB,
     "notify": set(),
     "receive_alert": PUBSUB,
     "receive_command": PUBSUB,

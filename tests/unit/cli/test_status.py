@@ -6,10 +6,13 @@ import json
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from shared.costs.overspent import BudgetStop
 from shared.rollout.record import Phase
 from shared.wiring import store_from_env
 from tests.unit.cli.conftest import Rollouts
@@ -52,3 +55,20 @@ def test_it_waits_until_all_the_traffic_is_there(morning: Rollouts, tmp_path: Pa
     out, _ = waiting.communicate(timeout=60)
     assert waiting.returncode == 0
     assert out.startswith(f"{V4}: ◌ watching")
+
+
+def test_it_says_what_holds_a_new_rollout_back(morning: Rollouts, tmp_path: Path) -> None:
+    since, until = datetime(2026, 11, 1, 7, tzinfo=UTC), NOW + timedelta(days=3)
+    with closing(store_from_env({"STORE_PATH": str(tmp_path / "store.db")})) as store:
+        store.budgets.put(BudgetStop("b-1", since, Decimal(1), "the budget models has passed 100 %", NOW, until))
+        stored = store.get_rollout(V4)
+        assert stored
+        store.transition(stored, stored.rollout.moved(NOW, phase=Phase.QUEUED))
+    why = f"no new rollout begins until {until:%Y-%m-%d %H:%M} UTC: the budget models has passed 100 %; `rollouts unfreeze --budget` lets it"
+    assert f"nothing goes forward: {why}\n" in morning("status", V4, "--timeout", "0s").out.replace("\n", " ").replace(
+        "lets it ", "lets it\n"
+    )
+    assert json.loads(morning("status", V4, "--timeout", "0s", "--json").out)["barred"] == why
+    frozen = morning("freezes")
+    assert frozen.out.replace("\n", " ").startswith("new rollouts: frozen by Cloud Billing since ")
+    assert why in " ".join(morning("explain", V4).out.split())

@@ -65,13 +65,13 @@ def test_days_off_are_by_the_calendar_of_their_zone() -> None:
 def test_the_reason_names_who_and_until_when() -> None:
     spec = RolloutSpec.model_validate({"windows": [{"from": "09:00", "until": "17:00"}]})
     now = at("2026-11-23 18:00")
-    assert why_barred(spec, [], now) == "no window is open; the next one opens at 2026-11-24 09:00 UTC"
-    assert why_barred(spec, [], at("2026-11-23 12:00")) == ""
+    assert why_barred(spec, [], now, has_begun=True) == "no window is open; the next one opens at 2026-11-24 09:00 UTC"
+    assert why_barred(spec, [], at("2026-11-23 12:00"), has_begun=True) == ""
     stop = Stopped(ALL_MODELS, "ann@example.com", "incident", now, now + timedelta(hours=1))
-    assert why_barred(RolloutSpec(), [stop], now) == (
+    assert why_barred(RolloutSpec(), [stop], now, has_begun=True) == (
         "all models are frozen by ann@example.com until 2026-11-23 19:00 UTC: incident"
     )
-    assert why_barred(RolloutSpec(), [stop], now + timedelta(hours=1)) == ""
+    assert why_barred(RolloutSpec(), [stop], now + timedelta(hours=1), has_begun=True) == ""
 
 
 @pytest.mark.parametrize(
