@@ -18,6 +18,7 @@ Client = TypeVar("Client")
 VERTEX_EMULATOR = "VERTEX_EMULATOR_HOST"
 MONITORING_EMULATOR = "MONITORING_EMULATOR_HOST"
 BIGQUERY_EMULATOR = "BIGQUERY_EMULATOR_HOST"
+BILLING_EMULATOR = "BILLING_EMULATOR_HOST"
 
 
 def vertex_transport(transport: type, region: str) -> dict[str, Any]:
@@ -37,6 +38,19 @@ def bigquery_client(project: str) -> Any:
 
     credentials = AnonymousCredentials() if os.environ.get(BIGQUERY_EMULATOR) else None
     return BigQueryClient(project=project, credentials=credentials)
+
+
+def billing_catalog() -> tuple[str, Any]:
+    """The address of the Cloud Billing Catalog, and a session of ``requests`` with the default credentials."""
+    import requests
+
+    if emulator := os.environ.get(BILLING_EMULATOR):
+        return emulator, requests.Session()
+    import google.auth
+    from google.auth.transport.requests import AuthorizedSession
+
+    credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-billing.readonly"])
+    return "https://cloudbilling.googleapis.com", AuthorizedSession(credentials)
 
 
 def _transport(transport: type, address: str, emulator: str | None) -> dict[str, Any]:

@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from rollouts_cli.console import AsJson, reported, say, say_json
+from rollouts_cli.console import AsJson, printable, reported, say, say_json
+from shared import clock
 from shared.costs.money import MONTH, rate, usd
-from shared.costs.prices import Part, PriceBook, book_from
+from shared.costs.prices import Part, PriceBook, book_from, read_prices, shipped
+from shared.errors import PermanentError
 
 Overrides = Annotated[
     list[Path] | None,
     typer.Option("--prices", help="A file laid over the shipped prices; may be given again.", metavar="FILE"),
 ]
+Refresh = Annotated[
+    bool,
+    typer.Option(
+        "--refresh", help="Ask the Cloud Billing Catalog, with your own credentials, and write a file to lay over."
+    ),
+]
+Out = Annotated[Path | None, typer.Option("--out", help="Where --refresh writes that file.", metavar="FILE")]
+Skus = Annotated[
+    Path | None,
+    typer.Option("--skus", help="Read the catalog's SKUs from a file instead of asking for them.", metavar="FILE"),
+]
 Region = Annotated[str, typer.Option("--region", help="Only this region.", metavar="REGION")]
 
 
-def prices(region: Region = "", overrides: Overrides = None, as_json: AsJson = False) -> None:
+def prices(
+    region: Region = "",
+    overrides: Overrides = None,
+    refresh: Refresh = False,
+    out: Out = None,
+    skus: Skus = None,
+    as_json: AsJson = False,
+) -> None:
     """Print what a replica of each machine costs an hour and a month of 720 hours, and where the figure is from.
 
     A machine that is not listed has no price: the audit says so, and never counts it as 0.
     """
     with reported(as_json):
+        if refresh or out or skus:
+            _refresh(refresh, region, out, skus, as_json)
+            return
         book = book_from(overrides or ())
     rows = [row for row in _rows(book) if region in ("", row["region"])]
     if as_json:
@@ -45,6 +70,50 @@ def prices(region: Region = "", overrides: Overrides = None, as_json: AsJson = F
     say()
     if dated:
         say(f"Figures of {dated[0]} to {dated[1]}. A derived one follows a formula; --json names each source.")
+
+
+def _refresh(refresh: bool, region: str, out: Path | None, skus: Path | None, as_json: bool) -> None:
+    """The catalog's prices into a file."""
+    from shared.costs.catalog import SERVICE, prices_from
+    from shared.price_catalog import BillingCatalog
+
+    if not refresh or out is None:
+        raise PermanentError(
+            "prices are refreshed with --refresh --out FILE; --skus FILE reads them from a file of SKUs"
+        )
+    known = shipped()
+    regions = {region} if region else {key[0] for key in known.machines}
+    found = prices_from(
+        _read_skus(skus) if skus else BillingCatalog().skus(SERVICE), known, regions, clock.now().date()
+    )
+    if not found.priced:
+        raise PermanentError(
+            f"the catalog has no price of prediction in {', '.join(sorted(regions))}; nothing is written"
+        )
+    text = json.dumps(found.file, indent=1) + "\n"
+    read_prices(text, "the catalog's prices")  # what could not be read again is not written
+    try:
+        out.write_text(text)
+    except OSError as error:
+        raise PermanentError(f"cannot write {out}: {error.strerror}") from None
+    if as_json:
+        say_json({"file": str(out), "priced": found.priced, "without_price": list(found.without)})
+        return
+    say(f"{found.priced} prices of {', '.join(sorted(regions))} in {out}; lay them over with --prices {out}")
+    for what in found.without:
+        say("no price in the catalog: ", printable(what))
+
+
+def _read_skus(path: Path) -> list[Mapping[str, Any]]:
+    """``{"skus": [...]}``, as the catalog answers; or a list of such pages."""
+    try:
+        found = json.loads(path.read_bytes())
+        pages = found if isinstance(found, list) else [found]
+        return [dict(sku) for page in pages for sku in page["skus"]]
+    except OSError as error:
+        raise PermanentError(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError):
+        raise PermanentError(f'{path} has no SKUs; expected {{"skus": [...]}} as the catalog answers') from None
 
 
 def _rows(book: PriceBook) -> list[dict[str, Any]]:

@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
+
+from local.billing_catalog import BillingCatalog
+from shared.costs.catalog import SERVICE
 from tests.unit.cli.conftest import Rollouts
+
+SKUS = Path(__file__).parents[2] / "data" / "billing" / "skus.json"
 
 
 def test_the_table_has_machine_size_gpu_hour_and_month(rollouts: Rollouts) -> None:
@@ -27,3 +35,53 @@ def test_a_region_without_prices_and_a_file_that_is_missing_say_what_to_do(rollo
     assert (ran.code, "--prices FILE" in ran.out) == (0, True)
     ran = rollouts("prices", "--prices", "none.json")
     assert (ran.code, ran.err) == (1, "error: cannot read none.json: No such file or directory\n")
+
+
+@pytest.fixture
+def catalog() -> Iterator[BillingCatalog]:
+    with BillingCatalog(SERVICE, json.loads(SKUS.read_text())["skus"], page=7) as served:
+        yield served
+
+
+def test_a_refresh_writes_what_the_catalog_says_as_a_file_to_lay_over(
+    rollouts: Rollouts, catalog: BillingCatalog, tmp_path: Path
+) -> None:
+    out = tmp_path / "catalog.json"
+    ran = rollouts("prices", "--refresh", "--out", out, BILLING_EMULATOR_HOST=catalog.url)
+    assert (ran.code, ran.err) == (0, "")
+    assert f"prices of us-central1 in {out}; lay them over with --prices {out}\n" in ran.out
+    assert "no price in the catalog: us-central1 e2-standard-4: 2 SKUs with different prices for e2 Core\n" in ran.out
+    assert [a.get("pageToken", "") for a in catalog.asked] == ["", "7", "14", "21"]
+    assert {(a["currencyCode"], a["pageSize"]) for a in catalog.asked} == {("USD", "5000")}
+    laid = rollouts("prices", "--prices", str(out), "--json")
+    rows = {(r["machine"], r["spot"]): r for r in json.loads(laid.out)["prices"]}
+    assert rows["n1-standard-4", False]["source"].startswith("Cloud Billing Catalog, ")
+    assert rows["n1-standard-4", False]["usd_month"] == "157.32"
+    assert rows["n2-standard-4", False]["state"] == "derived"
+
+
+def test_skus_of_a_file_need_no_credentials(rollouts: Rollouts, tmp_path: Path) -> None:
+    out = tmp_path / "emea.json"
+    ran = rollouts("prices", "--refresh", "--skus", str(SKUS), "--region", "europe-west1", "--out", str(out), "--json")
+    told = json.loads(ran.out)
+    assert (ran.code, told["file"], told["priced"]) == (0, str(out), 16)
+    assert "europe-west1" in rollouts("prices", "--prices", str(out), "--region", "europe-west1").out
+
+
+def test_what_cannot_be_refreshed_is_said_and_nothing_is_written(
+    rollouts: Rollouts, catalog: BillingCatalog, tmp_path: Path
+) -> None:
+    out = tmp_path / "x.json"
+    assert "--refresh --out FILE" in rollouts("prices", "--refresh").err
+    catalog.answers = [503]
+    ran = rollouts("prices", "--refresh", "--out", out, BILLING_EMULATOR_HOST=catalog.url)
+    assert (ran.code, "answers 503; try again" in ran.err) == (2, True)
+    catalog.answers = [403]
+    ran = rollouts("prices", "--refresh", "--out", out, BILLING_EMULATOR_HOST=catalog.url)
+    assert (ran.code, "is cloudbilling.googleapis.com enabled" in ran.err) == (1, True)
+    ran = rollouts("prices", "--refresh", "--skus", SKUS, "--out", out, "--region", "mars-north1")
+    assert (ran.code, "nothing is written" in ran.err) == (1, True)
+    (tmp_path / "no.json").write_text("[1]")
+    ran = rollouts("prices", "--refresh", "--out", str(out), "--skus", str(tmp_path / "no.json"))
+    assert "has no SKUs" in ran.err
+    assert not out.exists()
