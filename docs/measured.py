@@ -33,6 +33,8 @@ def _load(kept: dict[str, Any]) -> list[str]:
         "| expected | how many | lacking | twice | strange |",
         "| --- | --- | --- | --- | --- |",
     ]
+    calls = [f"of {one['made']:,} calls of the {what} {one['failed']:,}" for what, one in kept["calls"].items()]
+    lines[2:2] = [f"In the functions' process {' and '.join(calls)} failed.", ""]
     for one in kept["expectations"]:
         lines.append(f"| {one['what']} | {one['wanted']:,} | {one['lacking']} | {one['twice']} | {one['strange']} |")
     return lines
@@ -57,13 +59,24 @@ def _webhook(kept: dict[str, Any]) -> list[str]:
 
 
 def _crashes(kept: dict[str, Any]) -> list[str]:
-    lines = ["| flow | single faults | pairs of deaths | did not converge | on |", "| --- | ---: | ---: | ---: | --- |"]
+    """A flow of which not all was played says of how many."""
+    lines = [
+        "| flow | single faults | pairs of deaths | pairs after a first state that was played | did not converge | on |",
+        "| --- | ---: | ---: | ---: | ---: | --- |",
+    ]
     for name, one in kept.items():
-        of = "" if one["singles"] == one["points"] else f" of {one['points']}"
-        lines.append(f"| {name} | {one['singles']}{of} | {one['pairs']} | {len(one['wrong'])} | {one['on']} |")
-    sums = [sum(one[key] for one in kept.values()) for key in ("singles", "pairs")]
-    lines.append(f"| all | {sums[0]:,} | {sums[1]:,} | {sum(len(one['wrong']) for one in kept.values())} | |")
+        singles = _of(one["singles"], one["points"])
+        pairs = _of(one["pairs"], one["pairs"] + one["pairs_not_played"])
+        same = one["pairs_of_a_known_first_state"]
+        lines.append(f"| {name} | {singles} | {pairs} | {same:,} | {len(one['wrong'])} | {one['on']} |")
+    sums = [sum(one[key] for one in kept.values()) for key in ("singles", "pairs", "pairs_of_a_known_first_state")]
+    wrong = sum(len(one["wrong"]) for one in kept.values())
+    lines.append(f"| all | {sums[0]:,} | {sums[1]:,} | {sums[2]:,} | {wrong} | |")
     return lines
+
+
+def _of(played: int, there: int) -> str:
+    return f"{played:,}" if played == there else f"{played:,} of {there:,}"
 
 
 def _interleavings(kept: dict[str, Any]) -> list[str]:

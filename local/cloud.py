@@ -86,6 +86,8 @@ class Settings:
     jobs: Sequence[Job] = JOBS
     host: Literal["thread", "process"] = "thread"
     """All functions in one process, or each in one of its own under the production server: slower to start, and as in the cloud."""
+    functions: Sequence[str] = ("local.functions",)
+    """The module that serves them, with its arguments, for ``thread``."""
     pubsub: Literal["embedded", "google"] = "embedded"
     """Ours, or Google's emulator, whose time is the wall clock's: it needs ``rate`` 1."""
 
@@ -209,7 +211,7 @@ class LocalCloud:
     def _serve_functions(self) -> Callable[[str], str]:
         if self.settings.host == "process":
             return self._stack.enter_context(ProcessHost(discover(FUNCTIONS), root=ROOT)).url
-        base = self._run("functions", "local.functions")
+        base = self._run("functions", *self.settings.functions)
         self._set(FUNCTIONS_URL=base)
         return lambda function: f"{base}/{function}"
 

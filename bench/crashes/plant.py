@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
@@ -44,6 +45,8 @@ ROUNDS = 30
 RESPONSES = "aiplatform.googleapis.com/prediction/online/response_count"
 CONFIG = Config(durations=Durations(upload=30, create_endpoint=30, deploy=240, undeploy=30, mutate=30))
 MINUTE = timedelta(minutes=1)
+_DRAWN = re.compile(r'(?<="holder":")[^"]*|(?<="event":")[^"]*|(?<="insertId": ")[^"]*')
+"""What is drawn anew in each run and decides nothing: which delivery holds a claim, the id of a log entry, and of the message that brought it."""
 
 
 def policy(replicas: int = 1, **rollout: Any) -> Any:
@@ -209,9 +212,9 @@ class Plant(Servers):
         everything = (
             self.now,
             json.dumps(vertex, sort_keys=True),
-            documents,
-            [(topic, m.data) for topic, m in waiting],
-            [(function, m.data) for function, m in self._again],
+            [(collection, id_, _DRAWN.sub("", body), expires) for collection, id_, body, expires in documents],
+            [(topic, _DRAWN.sub("", m.data.decode())) for topic, m in waiting],
+            [(function, _DRAWN.sub("", m.data.decode())) for function, m in self._again],
             [description for description, _ in self._asked],
             sorted(self.told),
             len(self.dead),

@@ -25,6 +25,8 @@ class Played:
     pairs: int = 0
     same_state: int = 0
     """Pairs that were not played, because their first death leaves a state from which all the same were."""
+    not_played: int = 0
+    """Pairs that were left out because only a share was wanted."""
     cut: int = 0
     """Of the pairs: how many came to a state that had been played to its end before."""
     unmet: int = 0
@@ -59,6 +61,7 @@ def as_json(found: Sequence[Played]) -> dict[str, Any]:
             "singles": p.singles,
             "pairs": p.pairs,
             "pairs_of_a_known_first_state": p.same_state,
+            "pairs_not_played": p.not_played,
             "pairs_cut_at_a_known_state": p.cut,
             "faults_not_met": p.unmet,
             "by_fault": p.by_fault,

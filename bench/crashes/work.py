@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.crashes.cases import Outcome, Player
+from bench.crashes.cases import Outcome, Player, second_deaths
 from bench.crashes.flows import Flow, flow
 from bench.crashes.plant import Plant
 from bench.crashes.report import Played
@@ -58,6 +58,7 @@ def play_flow(played: Player, one: Flow, share: float, pairs: float, seed: int, 
             found.same_state += pair
         else:
             note(pair, is_pair=True)
+    found.not_played = sum(len(second_deaths(first)) for first in firsts) - found.pairs - found.same_state
     found.seconds = time.monotonic() - began
     return found
 

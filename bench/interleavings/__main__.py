@@ -28,25 +28,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--no-shrink", action="store_true", help="show the first steps that break something as they are"
     )
+    parser.add_argument("--go-on", action="store_true", help="after something is broken, too")
     parser.add_argument("--out", default="", help="where the numbers are kept, after every seed; nowhere by default")
     options = parser.parse_args(arguments)
 
-    told = 0.0
+    told, shown_of = 0.0, 0
 
     def tell(ran: Ran) -> None:
-        nonlocal told
+        nonlocal told, shown_of
         if options.out:
             Path(options.out).write_text(json.dumps(as_json(ran, options.seed), indent=1) + "\n", encoding="utf-8")
+        print(ran.broken[shown_of:], end="", file=sys.__stderr__, flush=True)
+        shown_of = len(ran.broken)
         if ran.seconds - told >= SECONDS:
             told = ran.seconds
             line = f"interleavings: {ran.steps.total():,} steps of {ran.seeds} seeds in {told:.0f} s"
             print(line, file=sys.__stderr__, flush=True)
 
-    ran = run(options.steps, options.seed, shrink=not options.no_shrink, tell=tell)
+    ran = run(options.steps, options.seed, shrink=not options.no_shrink, go_on=options.go_on, tell=tell)
     shown = as_json(ran, options.seed)
     print(json.dumps(shown, indent=1))
-    if ran.broken:
-        print(ran.broken, file=sys.stderr)
     return 1 if ran.broken else 0
 
 
@@ -61,7 +62,7 @@ def as_json(ran: Ran, seed: int) -> dict[str, Any]:
         "seconds": round(ran.seconds),
         "rollouts": dict(ran.ends.most_common()),
         "by_kind": dict(ran.steps.most_common()),
-        "broken": ran.broken.splitlines()[:1],
+        "broken": [line for line in ran.broken.splitlines() if line.startswith("seed ")],
     }
 
 

@@ -66,7 +66,10 @@ class Invariants:
         _demand(
             {m for m, s in endpoint.split.items() if s} <= set(there), f"{endpoint.split} but only {there} is there"
         )
-        self.town.by_hand &= {version for id_, version in there.items() if endpoint.share(id_)}
+        # Whom a person has made the stable stays it, also while a trial has the traffic.
+        trial = read_labels(endpoint.labels)
+        kept = {trial.stable, trial.fallback}
+        self.town.by_hand &= {version for id_, version in there.items() if endpoint.share(id_) or id_ in kept}
         for r in rollouts:
             if not r.phase.is_open and r.phase is not Phase.PROMOTED and r.version not in self.town.by_hand:
                 share = endpoint.share(r.deployed_id)

@@ -19,7 +19,7 @@ PER_EXAMPLE = 100
 
 @dataclass(frozen=True)
 class Ran:
-    """What was played, and the first thing that did not hold."""
+    """What was played, and what did not hold, with the steps that led to it."""
 
     steps: Counter[str]
     ends: Counter[str]
@@ -29,19 +29,24 @@ class Ran:
     broken: str = ""
 
 
-def run(steps: int, seed_: int, *, shrink: bool = True, tell: Callable[[Ran], None] = lambda ran: None) -> Ran:
-    """At least so many steps; ends at the first that breaks an invariant. Equal seeds play equal steps."""
-    began, seeds = time.monotonic(), 0
+def run(
+    steps: int, seed_: int, *, shrink: bool = True, go_on: bool = False, tell: Callable[[Ran], None] = lambda ran: None
+) -> Ran:
+    """At least so many steps; ends at the first that breaks an invariant, unless it is to ``go_on`` with the next seed.
+
+    Equal seeds play equal steps.
+    """
+    began, seeds, broken = time.monotonic(), 0, ""
     Interleavings.steps, Interleavings.ends = Counter(), Counter()
     with player() as played:
         Interleavings.player = played
         while True:
-            broken = _play(seed_ + seeds, shrink)
+            broken += _play(seed_ + seeds, shrink)
             seeds += 1
             counted = Interleavings.steps.copy(), Interleavings.ends.copy()
             ran = Ran(*counted, seeds, time.monotonic() - began, broken)
             tell(ran)
-            if broken or ran.steps.total() >= steps:
+            if (broken and not go_on) or ran.steps.total() >= steps:
                 return ran
 
 
@@ -60,7 +65,7 @@ def _play(seed_: int, shrink: bool) -> str:
     try:
         run_state_machine_as_test(seed(seed_)(_machine()), settings=chosen)
     except Exception as exc:  # noqa: BLE001 - whatever it is, it is what was looked for
-        return "\n".join([f"seed {seed_}: {type(exc).__name__}: {exc}", *getattr(exc, "__notes__", [])])
+        return "\n".join([f"seed {seed_}: {type(exc).__name__}: {exc}", *getattr(exc, "__notes__", []), ""])
     return ""
 
 

@@ -64,6 +64,7 @@ def document(outcome: Outcome) -> dict[str, object]:
             for name, counts in outcome.deliveries.items()
             if counts["delivered"]
         },
+        "calls": {what: {"made": made, "failed": failed} for what, (made, failed) in sorted(outcome.calls.items())},
         "expectations": [
             {
                 "what": one.what,
@@ -89,6 +90,7 @@ def show(outcome: Outcome) -> str:
         for name, counts in outcome.deliveries.items()
         if counts["delivered"]
     ]
+    lines += [f"  calls of the {what}: {made}, {failed} failed" for what, (made, failed) in outcome.calls.items()]
     for one in outcome.comparisons:
         lines.append(f"{'ok    ' if one.holds else 'FAILED'} {one.what}: {one.wanted}")
         for word, wrong in (("lacking", one.lacking), ("twice", one.twice), ("strange", one.strange)):

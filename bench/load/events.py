@@ -25,7 +25,8 @@ class Settings:
     """Share of the events that repeat another one, as a message of its own."""
     poison: float = 0.1
     failing: float = 0.05
-    """Share of the calls of Vertex AI that fail, half of them after they were carried out; and of the acknowledgements that are lost."""
+    """Share of the calls of Vertex AI, Monitoring, the store and Pub/Sub's publisher that fail, half of them after they were carried out; and
+    of the acknowledgements that are lost."""
     seed: int = 1
     models: int = 40
     rate: float = 30.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -46,6 +47,8 @@ class Outcome:
     """Of the requests over HTTPS, by status."""
     deliveries: dict[str, dict[str, int]]
     """Pub/Sub's counts, by function."""
+    calls: dict[str, tuple[int, int]]
+    """Calls of the functions' store and publisher, and how many of them failed."""
     comparisons: list[Comparison]
     seconds: float
 
@@ -57,6 +60,7 @@ class Outcome:
 def run(settings: Settings, folder: Path, tell: Tell = lambda _: None) -> Outcome:
     """The whole of it."""
     began = time.monotonic()
+    failed = folder.with_name("failed.json")
     cloud_settings = CloudSettings(
         folder,
         settings.rate,
@@ -64,6 +68,10 @@ def run(settings: Settings, folder: Path, tell: Tell = lambda _: None) -> Outcom
         vertex={"durations": {"upload": 5}},
         # What a lost hint left undone a tick finds again.
         jobs=(Job("assess_rollouts", timedelta(minutes=30)),),
+        functions=(
+            *("bench.load.disturbed", "--share", f"{settings.failing}", "--seed", f"{settings.seed * 10 + 2}"),
+            *("--counts", str(failed)),
+        ),
     )
     with LocalCloud(cloud_settings) as cloud:
         store = store_from_env(cloud.environment)
@@ -82,7 +90,8 @@ def run(settings: Settings, folder: Path, tell: Tell = lambda _: None) -> Outcom
         counts = control.counts(cloud.pubsub)
         deliveries = {name: counts[subscription_of(PROJECT, name)] for name in ROUTES}
     kinds: Counter[str] = Counter(one.kind for one in sent)
-    return Outcome(settings, kinds, answers, deliveries, compare(sent, found), time.monotonic() - began)
+    calls = {what: (made, wrong) for what, (made, wrong) in json.loads(failed.read_text(encoding="utf-8")).items()}
+    return Outcome(settings, kinds, answers, deliveries, calls, compare(sent, found), time.monotonic() - began)
 
 
 def _policy(model: str) -> Policy:

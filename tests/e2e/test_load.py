@@ -22,6 +22,8 @@ def test_every_good_event_has_its_effect_once_and_every_poison_one_is_kept(tmp_p
     assert sum(outcome.sent.values()) == 100
     assert sum(outcome.sent[kind] for kind in ("poison", "poison request")) == 10
     assert set(outcome.answers) <= {202, 400}
+    assert all(0 < failed < made for made, failed in outcome.calls.values()), outcome.calls
+    assert outcome.calls.keys() == {"store", "publisher"}
     assert all(expectation["wanted"] for expectation in told["expectations"])  # type: ignore[attr-defined]
 
 
