@@ -33,6 +33,7 @@ EVENTS = ROOT / "tests" / "data" / "events"
 NOTICES = ROOT / "tests" / "data" / "notices"
 EVERY_KEY = ROOT / "docs" / "policies" / "every-key.yaml"
 EXPERIMENT = ROOT / "docs" / "policies" / "experiment.yaml"
+BLUE_GREEN = ROOT / "docs" / "policies" / "blue-green.yaml"
 _MARKED = re.compile(r"(<!-- generated: (?P<name>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _INLINE = re.compile(r"``([^`]+)``")
 
@@ -90,7 +91,7 @@ def _section(path: str) -> str:
     parts = path.replace("[]", "").split(".")
     if parts[0] == "rollout" and parts[1:2] == ["checks"] and len(parts) > 2:
         return "rollout.checks"
-    if parts[:2] in (["rollout", "shadow"], ["rollout", "experiment"]):
+    if parts[:2] in (["rollout", "shadow"], ["rollout", "experiment"], ["rollout", "blue_green"]):
         return ".".join(parts[:2])
     return parts[0] if parts[0] in ("targets", "register", "gate", "machine", "rollout") else "policy"
 
@@ -99,10 +100,11 @@ def _rows() -> Iterator[tuple[str, str]]:
     """Every key that holds a value, with its row."""
     whole = policy_json_schema()
     example = yaml.safe_load(EVERY_KEY.read_text(encoding="utf-8"))
-    # No policy can have both of the strategies.
+    # No policy can have more than one of the strategies.
     arms = yaml.safe_load(EXPERIMENT.read_text(encoding="utf-8"))["rollout"]["experiment"]
     arms["objective"]["good_to"] = 120  # instead of good_from
     example["rollout"]["experiment"] = arms
+    example["rollout"]["blue_green"] = yaml.safe_load(BLUE_GREEN.read_text(encoding="utf-8"))["rollout"]["blue_green"]
     yield from _rows_of(Policy, whole["properties"], whole["$defs"], _Place("", example, None, ""))
 
 

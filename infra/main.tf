@@ -69,6 +69,7 @@ module "function" {
   }
   people                = var.page.people
   reports_bucket        = google_storage_bucket.reports.name
+  live_bucket           = google_storage_bucket.live.name
   secrets               = local.secrets
   topics                = { for name, topic in google_pubsub_topic.this : name => topic.id }
   target_projects       = local.target_projects

@@ -3,6 +3,7 @@ output "next_steps" {
   value       = <<-TEXT
     Everything is there. What is left to you:
       export GOOGLE_CLOUD_PROJECT=${var.project.id} STORE=firestore FIRESTORE_DATABASE='${var.store.database}'
+      export LIVE_BUCKET=${google_storage_bucket.live.name}   # for rollouts resolve
       export ROLLOUTS_COMMAND_URL=${module.function["receive_command"].uri}
       export ROLLOUTS_ID_TOKEN=$(gcloud auth print-identity-token --include-email --audiences=${local.audience} \
         --impersonate-service-account=OPERATOR@${var.project.id}.iam.gserviceaccount.com)   # for commands; docs/cli.md

@@ -88,6 +88,35 @@ resource "google_storage_bucket" "sources" {
   depends_on = [google_project_service.this]
 }
 
+# Which endpoint of two is live (blue-green): one small object per target, read by every client, so it is seldom written and never public.
+resource "google_storage_bucket" "live" {
+  #checkov:skip=CKV_GCP_62:the audit log says who changed it; clients read it every half minute
+  project                     = var.project.id
+  name                        = "${var.project.id}-vertex-rollouts-live"
+  location                    = var.project.region
+  uniform_bucket_level_access = true
+  public_access_prevention    = "enforced"
+  versioning {
+    enabled = true
+  }
+  lifecycle_rule {
+    action {
+      type = "Delete"
+    }
+    condition {
+      num_newer_versions = 20
+    }
+  }
+  depends_on = [google_project_service.this]
+}
+
+resource "google_storage_bucket_iam_member" "clients" {
+  for_each = toset(var.clients)
+  bucket   = google_storage_bucket.live.name
+  role     = "roles/storage.objectViewer"
+  member   = each.value
+}
+
 # Reports of audit_costs.
 resource "google_storage_bucket" "reports" {
   #checkov:skip=CKV_GCP_62:the audit log says who changed it; the readers of a cost report need not be recorded

@@ -8,14 +8,14 @@ from typing import Any
 
 import yaml
 
-from shared.permissions import PUBLISH, REPORTS, SECRETS, STORE
+from shared.permissions import LIVE, LIVE_WRITE, PUBLISH, REPORTS, SECRETS, STORE
 
 TABLE = Path(__file__).parent / "functions.yaml"
 HTTPS = "https"
 SCHEDULE = "schedule"
 KEYS = frozenset(
-    """does wakes_on every callers attempts backoff permissions store reports publishes secrets environment
-    memory timeout instances warm""".split()  # noqa: SIM905 - a list of sixteen words is not clearer
+    """does wakes_on every callers attempts backoff permissions store reports live publishes secrets environment
+    memory timeout instances warm""".split()  # noqa: SIM905 - a list of seventeen words is not clearer
 )
 
 
@@ -38,6 +38,8 @@ class Row:
     """Of its custom role, in every project with targets."""
     store: bool = True
     reports: bool = False
+    live: str = ""
+    """``read`` or ``write``."""
     publishes: tuple[str, ...] = ("dead-letters",)
     secrets: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class Row:
                 *self.permissions,
                 *(STORE if self.store else ()),
                 *(REPORTS if self.reports else ()),
+                *({"read": LIVE, "write": LIVE_WRITE}.get(self.live, ())),
                 *((PUBLISH,) if self.publishes else ()),
                 *((SECRETS,) if self.secrets else ()),
             )

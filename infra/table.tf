@@ -13,6 +13,7 @@ locals {
       permissions = try(row.permissions, [])
       store       = try(row.store, true)
       reports     = try(row.reports, false)
+      live        = try(row.live, "")
       publishes   = try(row.publishes, ["dead-letters"])
       secrets     = try(row.secrets, {})
       environment = try(row.environment, {})
@@ -40,8 +41,10 @@ locals {
         project  = try(target.project, var.project.id)
         region   = target.region
         endpoint = tostring(target.endpoint)
-        machine  = policy.machine
-        checks   = try(policy.rollout.checks, [])
+        # Of two endpoints (blue-green) clients ask one; the second is named as in shared/rollout/names.py.
+        green   = try(policy.rollout.strategy, "") != "blue_green" ? "" : "${can(tonumber(target.endpoint)) ? "no-" : ""}${target.endpoint}-green"
+        machine = policy.machine
+        checks  = try(policy.rollout.checks, [])
       }
     }
   ]...)

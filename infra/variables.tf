@@ -75,6 +75,18 @@ variable "operators" {
   }
 }
 
+variable "clients" {
+  description = "Who asks endpoints of blue-green targets, and so reads which one is live, such as serviceAccount:shop@example.iam.gserviceaccount.com."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for member in var.clients : can(regex("^(user|group|domain|serviceAccount):.+", member))])
+    error_message = "clients has a member without a kind; write serviceAccount:NAME@PROJECT.iam.gserviceaccount.com or group:ml@example.com."
+  }
+}
+
 variable "page" {
   description = "Who may open the status page, such as group:ml@example.com; and its address, for the links in messages."
   type        = object({ people = optional(list(string), []), url = optional(string, "") })

@@ -30,10 +30,13 @@ from local.process import Part
 from local.pubsub.wiring import Route, wire
 from local.receiver import Receiver
 from local.scheduler import Job, Scheduler
+from local.storage import Storage
 from shared import topics
 
 PROJECT = "local-project"
 REGION = "us-central1"
+LIVE_BUCKET = "live-endpoints"
+"""Whose objects say which endpoint of two is live."""
 OPERATOR = "operator@example.com"
 """Who commands rollouts whose policy names nobody."""
 ROOT = Path(__file__).parent.parent
@@ -159,6 +162,8 @@ class LocalCloud:
         self.buckets.mkdir(parents=True)
         self._set(CLOCK_RATE=f"{self.settings.rate:g}", CLOCK_ORIGIN=f"{time.time():.3f}", GOOGLE_CLOUD_PROJECT=PROJECT)
         keys = self._stack.enter_context(KeyServer(self.issuer))
+        storage = self._stack.enter_context(Storage(self.buckets))
+        self._set(STORAGE_EMULATOR_HOST=storage.url, LIVE_BUCKET=LIVE_BUCKET)
         self._stack.enter_context(self.receiver)
         self._stack.enter_context(self.page)
         self._set(PUBSUB_EMULATOR_HOST=self._serve_pubsub())

@@ -22,7 +22,7 @@ from google.cloud.aiplatform_v1.services.model_service.transports.grpc import Mo
 from google.cloud.aiplatform_v1.services.prediction_service.client import PredictionServiceClient
 from google.cloud.aiplatform_v1.services.prediction_service.transports.grpc import PredictionServiceGrpcTransport
 
-from local.cloud import ROUTES
+from local.cloud import LIVE_BUCKET, ROUTES
 from local.function_loader import FunctionLoader
 from local.host import discover
 from local.pubsub import PubsubServer
@@ -30,6 +30,7 @@ from local.pubsub.clients import subscriber_at
 from local.pubsub.message import Message, push_body
 from local.pubsub.wiring import wire
 from local.sinks import LogSinks
+from local.storage import Storage
 from shared import topics
 from shared.permissions import PUBLISH
 from shared.wiring import World, world
@@ -82,6 +83,7 @@ class Servers:
         self.store.mkdir()
         self.now = BEGIN
         self.pubsub = PubsubServer().start()
+        self.storage = Storage(folder / "buckets")
         self._wire()
         self.monitoring = Monitoring(
             delay=delay,
@@ -121,6 +123,8 @@ class Servers:
             "PUBSUB_EMULATOR_HOST": self.pubsub.address,
             "VERTEX_EMULATOR_HOST": self.address,
             "MONITORING_EMULATOR_HOST": self.address,
+            "STORAGE_EMULATOR_HOST": self.storage.url,
+            "LIVE_BUCKET": LIVE_BUCKET,
             "STORE": "sqlite",
             "STORE_PATH": str(self.store / "rollouts.db"),
             # Back-off between repeated calls lasts milliseconds; the functions' present is set by hand.
@@ -130,6 +134,7 @@ class Servers:
 
     def open(self) -> None:
         """Give the functions adapters of their own, and our clock; after the environment is set."""
+        self.storage.__enter__()
         world.cache_clear()
         world().now = self.clock
 
@@ -138,6 +143,7 @@ class Servers:
             world().store.close()
         world.cache_clear()
         self._channel.close()
+        self.storage.__exit__()
         self.emulator.stop()
         self.monitoring.stop()
         self.pubsub.stop()

@@ -24,9 +24,8 @@ from shared.policy.schema import Policy
 from shared.rollout.observed import ModelVersion, TargetRef
 from shared.rollout.record import LedgerEntry, Phase, Rollout
 from shared.store.store import Store
-from shared.vertex.endpoints import Endpoints
 from shared.vertex.registry import Registry
-from shared.wiring import store_from_env
+from shared.wiring import World, store_from_env
 
 POLICY = Path(__file__).parent.parent / "infra" / "policies" / "arr-coc-relevance.yaml"
 SOUND = {"latency_ms": 25, "jitter_ms": 3}
@@ -106,9 +105,9 @@ class Story:
         image = self._policy.register_.container.image
         self.cloud = LocalCloud(Settings(folder.resolve(), rate, seed, images=(image,)))
         self._store: Store | None = None
-        self._endpoints = Endpoints()
+        self._world = World()
         self._registry = Registry()
-        self._traffic: Traffic | None = None
+        self.traffic: Traffic | None = None
         self._began = clock.now()
         self._facts = Facts(self._began, rate)
 
@@ -153,8 +152,8 @@ class Story:
             finally:
                 self.watcher.stop()  # it reads the store
                 self.end()
-                if self._traffic:
-                    self._traffic.stop()
+                if self.traffic:
+                    self.traffic.stop()
                 self._store.close()
 
     def apply(self) -> None:
@@ -199,9 +198,7 @@ class Story:
     def begin_traffic(self) -> None:
         name = self.endpoint_name
         reporter = QualityReporter(connect_metrics(self.cloud.vertex), name).start()
-        self._traffic = Traffic(
-            self.cloud.vertex, name, self._rps, self.seed, reporter.observe, workers=CALLERS
-        ).start()
+        self.traffic = Traffic(self.cloud.vertex, name, self._rps, self.seed, reporter.observe, workers=CALLERS).start()
 
     def until(self, what: str, version: str, phase: Phase, minutes: float) -> Rollout:
         """Wait until that version's rollout is in that phase; compressed minutes."""
@@ -223,7 +220,7 @@ class Story:
 
     def is_settled(self) -> bool:
         """Whether everything stands, and nobody's machines are paid but the last one's."""
-        endpoint = self._endpoints.get(self._target)
+        endpoint = self._world.endpoints.get(self._target)
         return self.is_told() and endpoint is not None and len(endpoint.deployed) == 1
 
     def is_told(self) -> bool:
@@ -256,12 +253,12 @@ class Story:
             rollouts=tuple(sorted(self.rollouts(), key=lambda r: int(r.version))),
             ledger=tuple(self._db.ledger()),
             split=_by_version(last),
-            traffic=self._traffic.snapshot() if self._traffic else None,
+            traffic=self.traffic.snapshot() if self.traffic else None,
         )
 
     def _collect(self, complete: bool) -> Facts:
-        served = self._traffic.snapshot() if self._traffic else None
-        endpoint = self._endpoints.get(self._target)
+        served = self.traffic.snapshot() if self.traffic else None
+        endpoint = self._world.endpoints.get(self._target)
         versions = self._registry.versions(PROJECT, REGION, self._policy.model)
         named = {d.id: d.version for d in endpoint.deployed} if endpoint else {}
         receiver = self.cloud.receiver
@@ -278,7 +275,7 @@ class Story:
             unanswered=served.versions[""].requests if served and "" in served.versions else 0,
             deployed=tuple(sorted(named.values())),
             split={named.get(k, k): v for k, v in endpoint.split.items()} if endpoint else {},
-            endpoints=tuple(sorted(e.ref.endpoint for e in self._endpoints.list(PROJECT, REGION))),
+            endpoints=tuple(sorted(e.ref.endpoint for e in self._world.endpoints.list(PROJECT, REGION))),
             notices=dict(receiver.received),
             forged=receiver.forged,
             dead_letters=_dead_letters(self.cloud.pubsub),

@@ -139,6 +139,10 @@ class Traffic:
             self._rps = rps
             self._next_due = max(self._next_due, time.monotonic())
 
+    def follow(self, endpoint_name: str) -> None:
+        """Ask another endpoint from now on."""
+        self._endpoint_name = endpoint_name
+
     def snapshot(self) -> TrafficSnapshot:
         """The counts so far."""
         with self._lock:

@@ -21,6 +21,7 @@ from rollouts_cli.commands.models import models
 from rollouts_cli.commands.plan import plan
 from rollouts_cli.commands.prices import prices
 from rollouts_cli.commands.replay import replay_rollout
+from rollouts_cli.commands.resolve import resolve
 from rollouts_cli.commands.schema import schema
 from rollouts_cli.commands.status import status
 from rollouts_cli.commands.undo_saving import undo_saving
@@ -105,6 +106,9 @@ app.command(
 app.command(
     epilog="Example: rollouts lineage 4000000004", short_help="Print where a deployed model came from, to its data."
 )(lineage)
+app.command(epilog="Example: rollouts resolve recommend --json", short_help="Print which endpoint of a model is live.")(
+    resolve
+)
 app.command(epilog="Example: rollouts adopt churn", short_help="Bring endpoints that lived before under a policy.")(
     adopt
 )

@@ -19,5 +19,9 @@ PUBLISH = "pubsub.topics.publish"
 """Publishes, to the topics that its row names and no others (``publishes``)."""
 SECRETS = "secretmanager.versions.access"
 """Is started with secrets in its environment (``secrets``)."""
+LIVE = ("storage.objects.get", "storage.objects.list")
+"""Reads which endpoint of two is live (``live: read``)."""
+LIVE_WRITE = ("storage.objects.create", "storage.objects.delete", *LIVE)
+"""Says so; whoever overwrites an object deletes what was there (``live: write``)."""
 REPORTS = ("storage.objects.create", "storage.objects.delete", "storage.objects.get", "storage.objects.list")
 """Reads and writes the bucket of the reports (``reports: true``)."""

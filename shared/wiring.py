@@ -14,6 +14,7 @@ from shared import clock
 from shared.errors import PermanentError
 
 if TYPE_CHECKING:
+    from shared.buckets import Buckets
     from shared.identity import Keys
     from shared.metrics.hourly import HourlyMetrics
     from shared.metrics.reader import ServedMetrics
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from shared.reports import Reports
     from shared.request_logs import RequestLogs
     from shared.store.store import Store
-    from shared.vertex.endpoints import Endpoints
     from shared.vertex.jobs import Jobs
+    from shared.vertex.pairs import PairedEndpoints
     from shared.vertex.pools import Pools
     from shared.vertex.predictions import Predictions
     from shared.vertex.registry import Registry
@@ -48,10 +49,21 @@ class World:
         return project
 
     @cached_property
-    def endpoints(self) -> Endpoints:
-        from shared.vertex.endpoints import Endpoints
+    def endpoints(self) -> PairedEndpoints:
+        from shared.vertex.pairs import PairedEndpoints
 
-        return Endpoints()
+        return PairedEndpoints(self.live_bucket, lambda: self.buckets)
+
+    @property
+    def live_bucket(self) -> str:
+        """The bucket whose objects say which endpoint of two is live; empty where nobody needs one."""
+        return self.environment.get("LIVE_BUCKET", "")
+
+    @cached_property
+    def buckets(self) -> Buckets:
+        from shared.buckets import RestBuckets
+
+        return RestBuckets()
 
     @cached_property
     def predictions(self) -> Predictions:

@@ -9,7 +9,7 @@ from shared import runtime
 from shared.actions.advance import advance_rollout as advance
 from shared.events.message import Message
 from shared.events.rollout import parse_rollout_due
-from shared.permissions import PUBLISH, STORE
+from shared.permissions import LIVE_WRITE, PUBLISH, STORE
 from shared.wiring import world
 
 PERMISSIONS = (
@@ -25,6 +25,7 @@ PERMISSIONS = (
     "aiplatform.models.get",
     "aiplatform.models.list",
     "aiplatform.models.update",
+    *LIVE_WRITE,
     *STORE,
     PUBLISH,
 )

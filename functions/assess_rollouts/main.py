@@ -7,13 +7,14 @@ from cloudevents.http import CloudEvent
 
 from shared import runtime
 from shared.actions.assess import assess_rollouts as assess
-from shared.permissions import PUBLISH, STORE
+from shared.permissions import LIVE, PUBLISH, STORE
 from shared.wiring import world
 
 PERMISSIONS = (
     "aiplatform.endpoints.list",
     "monitoring.timeSeries.create",
     "monitoring.timeSeries.list",
+    *LIVE,
     *STORE,
     PUBLISH,
 )

@@ -11,12 +11,13 @@ from shared.actions.command import ForbiddenError, obey, parse_command
 from shared.actions.refusals import About, note_refusal
 from shared.errors import PermanentError, RefusedError, TransientError
 from shared.identity import UnauthenticatedError
-from shared.permissions import PUBLISH, STORE
+from shared.permissions import LIVE, PUBLISH, STORE
 from shared.wiring import world
 
 PERMISSIONS = (
     "aiplatform.endpoints.get",
     "aiplatform.endpoints.update",
+    *LIVE,
     *STORE,
     PUBLISH,
 )

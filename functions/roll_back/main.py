@@ -9,12 +9,13 @@ from shared import runtime
 from shared.actions.roll_back import roll_back as give_back
 from shared.events.alert import parse_alert
 from shared.events.message import Message
-from shared.permissions import PUBLISH, STORE
+from shared.permissions import LIVE_WRITE, PUBLISH, STORE
 from shared.wiring import world
 
 PERMISSIONS = (
     "aiplatform.endpoints.get",
     "aiplatform.endpoints.update",
+    *LIVE_WRITE,
     *STORE,
     PUBLISH,
 )

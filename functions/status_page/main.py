@@ -9,10 +9,10 @@ from shared import runtime
 from shared.actions.page import COOKIE, Answer, Asked, answer, problem
 from shared.errors import TransientError
 from shared.identity import ASSERTION, UnauthenticatedError
-from shared.permissions import PUBLISH, STORE
+from shared.permissions import LIVE, PUBLISH, STORE
 from shared.wiring import world
 
-PERMISSIONS = ("aiplatform.endpoints.get", "monitoring.timeSeries.list", *STORE, PUBLISH)
+PERMISSIONS = ("aiplatform.endpoints.get", "monitoring.timeSeries.list", *LIVE, *STORE, PUBLISH)
 
 
 @functions_framework.http

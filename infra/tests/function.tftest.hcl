@@ -20,6 +20,7 @@ variables {
   function        = { name = "status_page", does = "Shows rollouts", wakes_on = "https", callers = "iap", permissions = ["aiplatform.endpoints.list"] }
   place           = { project = "example-project", number = "123456789012", region = "us-central1" }
   people          = ["group:ml@example.com"]
+  live_bucket     = "live"
   reports_bucket  = "reports"
   store           = { database = "(default)", role = "projects/example-project/roles/vertexRolloutsStore" }
   target_projects = ["example-project", "other-project"]

@@ -16,7 +16,9 @@ from shared.errors import PermanentError
 from shared.policy.schema import Policy
 from shared.policy.units import format_duration
 from shared.rollout.decide import Kind
+from shared.rollout.names import green_target
 from shared.rollout.observed import Minute
+from shared.rollout.pairing import merged
 from shared.rollout.record import Rollout
 from shared.rollout.replaying import Replayed, Stretch, replay, stretches_of
 from shared.wiring import World
@@ -61,7 +63,8 @@ def _served(world: World, rollout: Rollout, stretches: Sequence[Stretch], policy
     while begin < end:
         until = min(begin + _AT_ONCE, end)
         seen = world.metrics.minutes(target.project, begin, until, metrics)
-        found += seen.get((target.region, target.endpoint), [])
+        green = seen.get((target.region, green_target(target).endpoint), ())
+        found += merged(seen.get((target.region, target.endpoint), ()), green)
         begin = until
     if not any(rollout.deployed_id in minute.arms for minute in found):
         since = f"{stretches[0].begins:%Y-%m-%d %H:%M} UTC"

@@ -23,7 +23,7 @@ from shared.policy.schema import Policy
 from shared.rollout.decide import decide
 from shared.rollout.experimenting import form_arms
 from shared.rollout.gate import GateResult
-from shared.rollout.names import pool_id, rollout_id, shadow_target
+from shared.rollout.names import green_target, pool_id, rollout_id, shadow_target
 from shared.rollout.observed import Endpoint, ModelVersion, OperationState, Pool
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.steps import Forget, Situation, Step, Wait, plan_step
@@ -97,6 +97,8 @@ def look(
         shadow=_shadow(world, rollout),
         pool=_pool(world, policy, rollout) if is_turn else None,
         **_arms(world, policy, rollout) if is_turn else {},
+        green=world.endpoints.plain(green_target(rollout.target)) if is_turn and policy.rollout.blue_green else None,
+        has_bucket=bool(world.live_bucket),
         busy=world.store.busy(rollout.target) if is_queued else "",
         barred=_barred(world, policy, rollout, now) or budget.waits,
         over_budget=budget.over,

@@ -15,7 +15,8 @@ from shared.actions.record import Severity, publish_due, record_transition
 from shared.actions.turn import Turn
 from shared.errors import ConflictError, RefusedError
 from shared.rollout import steps
-from shared.rollout.labels import write_labels
+from shared.rollout.labels import read_labels, write_labels
+from shared.rollout.names import label_value
 from shared.rollout.observed import Endpoint
 from shared.rollout.record import Consent, Hold, Phase, Shift, Stop
 from shared.rollout.split import give_to
@@ -46,6 +47,14 @@ def wait(turn: Turn, step: steps.Wait) -> StoredRollout:
 def forget(turn: Turn, step: steps.Forget) -> StoredRollout:
     after = turn.rollout.moved(turn.world.now(), operation=None, shift=None)
     return turn.world.store.transition(turn.stored, after)
+
+
+def couple(turn: Turn, step: steps.Couple) -> StoredRollout:
+    """Two endpoints become one target; what clients are told is written before."""
+    endpoint, spec = turn.endpoint, turn.situation.policy.rollout.blue_green
+    trial = replace(read_labels(endpoint.labels), model=label_value(turn.rollout.model), ttl=spec.ttl if spec else None)
+    turn.world.endpoints.couple(endpoint, write_labels(endpoint.labels, trial))
+    return turn.record(turn.rollout.moved(turn.world.now()), turn.telling("operate", step.sentence))
 
 
 def rebase(turn: Turn, step: steps.Rebase) -> StoredRollout:
@@ -192,6 +201,7 @@ def close(turn: Turn, step: steps.Close) -> StoredRollout:
 APPLY: dict[type[steps.Step], Callable[[Turn, Any], StoredRollout]] = {
     steps.Wait: wait,
     steps.CreateEndpoint: operate.create_endpoint,
+    steps.Couple: couple,
     steps.CreatePool: operate.create_pool,
     steps.Deploy: operate.deploy,
     steps.SetReplicas: operate.set_replicas,

@@ -179,7 +179,7 @@ def _gathered(
     spec = policy.rollout.metrics
     until = min(floor(now - spec.lag), served.until(rollout.target.project))
     if rollout.phase is Phase.SHADOW:
-        minutes = shadow_minutes(rollout, served.of_project(rollout.target.project), compared, until)
+        minutes = shadow_minutes(rollout, served.of, compared, until)
     else:
         minutes = [minute for minute in served.of(rollout.target) if minute.at <= until]
     since = rollout.stage_since or now

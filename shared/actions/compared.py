@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from shared.rollout.agreement import agreement_arms
@@ -14,8 +14,6 @@ from shared.store.mirrored import Compared
 from shared.wiring import World
 
 MINUTE = timedelta(minutes=1)
-Served = Mapping[tuple[str, str], Sequence[Minute]]
-"""By region and endpoint."""
 
 
 def compared_minutes(
@@ -31,13 +29,16 @@ def compared_minutes(
 
 
 def shadow_minutes(
-    rollout: Rollout, served: Served, compared: Mapping[datetime, Sequence[Compared]], until: datetime
+    rollout: Rollout,
+    served: Callable[[TargetRef], Sequence[Minute]],
+    compared: Mapping[datetime, Sequence[Compared]],
+    until: datetime,
 ) -> list[Minute]:
     """The stable's arm from its own endpoint, the candidate's from the shadow, and beside them how their answers agree."""
     shadow = shadow_target(rollout.id, rollout.target)
     arms: dict[datetime, dict[str, ArmMinute]] = {}
     for ref, deployed_id in ((rollout.target, rollout.stable_id), (shadow, rollout.deployed_id)):
-        for minute in served.get((ref.region, ref.endpoint), ()):
+        for minute in served(ref):
             if deployed_id in minute.arms:
                 arms.setdefault(minute.at, {})[deployed_id] = minute.arms[deployed_id]
     for end, found in compared.items():

@@ -84,14 +84,18 @@ class _Seer:
     ) -> Endpoint:
         ref, trial = found.ref, read_labels(found.labels)
         deployed = [
-            self._deployed(found, trial, policy, one, measured.get((ref.region, ref.endpoint, one.id), Measured()))
+            self._deployed(
+                found, trial, policy, one, measured.get((ref.region, found.place(one.id).endpoint, one.id), Measured())
+            )
             for one in found.deployed
         ]
         there = {one.id for one in deployed}
+        both = (found.pair.blue, found.pair.green) if found.pair else (found,)
+        places = {(one.ref.region, one.ref.endpoint) for one in both if one}
         gone = [
             self._gone(ref, key[2], series)
             for key, series in measured.items()
-            if key[:2] == (ref.region, ref.endpoint) and key[2] not in there
+            if key[:2] in places and key[2] not in there
         ]
         return Endpoint(
             ref.project,

@@ -15,7 +15,7 @@ from shared.events.prediction import PredictionLogged
 from shared.policy.shadow import Shadow
 from shared.rollout.comparing import Counts, compare_answers, disagree_in_all
 from shared.rollout.mirroring import is_shadowing, place_of, why_not
-from shared.rollout.names import shadow_target
+from shared.rollout.names import blue_target, shadow_target
 from shared.rollout.observed import TargetRef
 from shared.rollout.record import Rollout
 from shared.store.mirrored import Compared
@@ -51,6 +51,9 @@ def mirror_request(world: World, prediction: PredictionLogged) -> Counts | None:
 
 def _shadowing(world: World, target: TargetRef) -> Rollout | None:
     busy = world.store.busy(target)
+    blue = blue_target(target)
+    if not busy and blue is not None:
+        busy = world.store.busy(blue)  # the second endpoint of a pair is the first one's target
     stored = world.store.get_rollout(busy) if busy else None
     return stored.rollout if stored and is_shadowing(stored.rollout) else None
 

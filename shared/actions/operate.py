@@ -18,8 +18,8 @@ from shared.errors import AlreadyExistsError, BusyError, NotFoundError, Permanen
 from shared.policy.schema import Target
 from shared.rollout import steps
 from shared.rollout.back_off import back_off
-from shared.rollout.labels import MODEL
-from shared.rollout.names import label_value
+from shared.rollout.labels import MODEL, PAIR
+from shared.rollout.names import green_target, label_value
 from shared.rollout.record import Hold, Operation, Phase, Rollout
 from shared.store.store import StoredRollout
 
@@ -28,11 +28,12 @@ if TYPE_CHECKING:
 
 
 def create_endpoint(turn: Turn, step: steps.CreateEndpoint) -> StoredRollout:
-    ref, world = turn.rollout.target, turn.world
+    blue, world = turn.rollout.target, turn.world
+    ref = green_target(blue) if step.is_green else blue
     target = _target(turn)
     op = Operation("create_endpoint", ref.endpoint, world.now(), detail=step.sentence)
     turn = _intend(turn, turn.rollout, op)
-    labels = {MODEL: label_value(turn.rollout.model)}
+    labels = {MODEL: label_value(turn.rollout.model)} | ({PAIR: blue.endpoint} if step.is_green else {})
     return _start(turn, op, lambda: world.endpoints.create(ref, target, labels))
 
 
@@ -61,8 +62,8 @@ def deploy(turn: Turn, step: steps.Deploy) -> StoredRollout:
     )
     slot: Slot | None = "take" if rollout.phase is Phase.QUEUED else None
     turn = turn.after(turn.record(after, turn.telling("start", step.sentence), slot))
-    spec = deploy_spec(turn, step.deployed_id)
-    return _start(turn, op, lambda: world.endpoints.deploy(rollout.target, spec))
+    spec, place = deploy_spec(turn, step.deployed_id), turn.endpoint.vacant
+    return _start(turn, op, lambda: world.endpoints.deploy(place, spec))
 
 
 def redeploy(turn: Turn, step: steps.Redeploy) -> StoredRollout:
@@ -78,7 +79,7 @@ def redeploy(turn: Turn, step: steps.Redeploy) -> StoredRollout:
         display_name=f"{rollout.model}-v{rollout.stable_version}",
         min_replicas=min(max(step.replicas, usual.min_replicas), usual.machine.replicas.max),
     )
-    return _start(turn, op, lambda: world.endpoints.deploy(rollout.target, spec))
+    return _start(turn, op, lambda: world.endpoints.deploy(turn.endpoint.vacant, spec))
 
 
 def deploy_spec(turn: Turn, deployed_id: str) -> DeploySpec:
@@ -109,17 +110,19 @@ def set_replicas(turn: Turn, step: steps.SetReplicas) -> StoredRollout:
     change, rollout, world = step.change, turn.rollout, turn.world
     op = Operation("set_replicas", change.deployed_id, world.now(), detail=step.sentence)
     pinned = {change.deployed_id: change.before} | rollout.pinned
+    place = turn.endpoint.place(change.deployed_id)
     turn = _intend(turn, replace(rollout, pinned=pinned), op)
     return _start(
         turn,
         op,
-        lambda: world.endpoints.set_replicas(rollout.target, change.deployed_id, change.minimum, change.maximum),
+        lambda: world.endpoints.set_replicas(place, change.deployed_id, change.minimum, change.maximum),
     )
 
 
 def retry(turn: Turn, step: steps.Retry) -> StoredRollout:
     attempt = turn.rollout.attempt + 1
-    after = turn.rollout.moved(turn.world.now(), operation=None, attempt=attempt, not_before=step.not_before)
+    again = {"operation": None, "attempt": attempt, "not_before": step.not_before}
+    after = turn.rollout.moved(turn.world.now(), **again, **({"deployed_id": ""} if step.is_elsewhere else {}))
     return turn.record(after, turn.telling("operate", step.sentence, "warning"))
 
 

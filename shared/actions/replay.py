@@ -16,6 +16,7 @@ from shared.events.prediction import prediction_logged_message
 from shared.events.request_log import prediction_of
 from shared.policy.shadow import Shadow
 from shared.rollout.mirroring import is_sampled, is_shadowing
+from shared.rollout.names import green_target
 from shared.rollout.record import Rollout
 from shared.wiring import World
 
@@ -51,9 +52,9 @@ def _replay(world: World, rollout: Rollout) -> int:
     if not due:
         return 0
     ref, begin, end = rollout.target, due[0], due[-1] + MINUTE
-    rows = world.request_logs.read(
-        target.request_logging.table, rollout.target.endpoint, begin, end, _limit(shadow, len(due))
-    )
+    answering = [ref, green_target(ref)] if policy.rollout.blue_green else [ref]
+    limit, table = _limit(shadow, len(due)), target.request_logging.table
+    rows = [row for one in answering for row in world.request_logs.read(table, one.endpoint, begin, end, limit)]
     found = [prediction_of(row, ref.project, ref.region, ref.endpoint) for row in rows]
     wanted = [
         p for p in found if p and p.deployed_model == rollout.stable_id and is_sampled(p.request_id, shadow.sample)

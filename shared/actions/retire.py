@@ -97,9 +97,11 @@ def _retire(world: World, policy: Policy, endpoint: Endpoint) -> list[Retirement
             continue
         try:
             if isinstance(step, Undeploy):
-                world.endpoints.undeploy(endpoint.ref, deployed_id)
+                world.endpoints.undeploy(endpoint.place(deployed_id), deployed_id)
             else:
-                world.endpoints.set_replicas(endpoint.ref, deployed_id, step.change.minimum, step.change.maximum)
+                world.endpoints.set_replicas(
+                    endpoint.place(deployed_id), deployed_id, step.change.minimum, step.change.maximum
+                )
         except PermanentError as exc:
             log.warning(f"{step.sentence}: refused: {exc}")
             continue

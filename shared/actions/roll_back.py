@@ -86,7 +86,7 @@ def _restore(world: World, ref: TargetRef, alert: Alert) -> tuple[Endpoint | Non
     """One read, one write; a conflicting writer costs another pair. The endpoint as it was before the write."""
     for _ in range(TRIES):
         endpoint = world.endpoints.get(ref)
-        plan = plan_rollback(endpoint, alert, world.now())
+        plan = plan_rollback(endpoint, _named(endpoint, ref, alert), world.now())
         if endpoint is None or plan.split is None or plan.labels is None:
             return endpoint, plan
         try:
@@ -98,6 +98,16 @@ def _restore(world: World, ref: TargetRef, alert: Alert) -> tuple[Endpoint | Non
     raise ConflictError(
         f"endpoint {ref} was changed by somebody else at each of {TRIES} attempts to roll back; trying again"
     )
+
+
+def _named(endpoint: Endpoint | None, ref: TargetRef, alert: Alert) -> Alert:
+    """What is said of the idle endpoint of a pair is about the model there, whoever is live."""
+    pair = endpoint.pair if endpoint else None
+    if pair is None or alert.deployed_model or alert.rollout or (pair.live and pair.live.ref == ref):
+        return alert
+    meant = next((one for one in (pair.blue, pair.green) if one and one.ref == ref), None)
+    answers = next((d.id for d in meant.deployed if meant.share(d.id)), None) if meant else None
+    return replace(alert, deployed_model=answers) if answers else alert
 
 
 def _record(

@@ -18,8 +18,12 @@ ACTOR = "audit_costs"
 
 
 def apply_savings(world: World, result: Audit) -> list[Saving]:
-    """Of models whose policy says ``savings: apply`` and enforces; what was done."""
-    allowed = {s.model for s in world.store.policies() if s.policy.savings == "apply" and s.policy.mode == "enforce"}
+    """Of models whose policy says ``savings: apply`` and enforces; what was done.
+
+    Not of two endpoints that are one target: what looks idle there has to carry all the traffic at once.
+    """
+    policies = [s.policy for s in world.store.policies() if s.policy.savings == "apply"]
+    allowed = {p.model for p in policies if p.mode == "enforce" and not p.rollout.blue_green}
     if not allowed:
         return []
     done = []

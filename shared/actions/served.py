@@ -13,7 +13,9 @@ from shared.errors import TransientError
 from shared.policy.rollout import MEASURED, RolloutSpec
 from shared.policy.schema import Policy
 from shared.rollout.evidence import Evidence
+from shared.rollout.names import green_target
 from shared.rollout.observed import Minute, TargetRef
+from shared.rollout.pairing import merged
 from shared.rollout.record import Rollout
 from shared.wiring import World
 
@@ -65,8 +67,10 @@ class Served:
             self._read(project, max(begin, floor(self._now - FARTHEST)))
 
     def of(self, target: TargetRef) -> Sequence[Minute]:
-        """The minutes of one endpoint, in order."""
-        return self._windows[target.project].minutes.get((target.region, target.endpoint), ())
+        """The minutes of one endpoint, or of two that are one target, in order."""
+        minutes = self._windows[target.project].minutes
+        green = minutes.get((target.region, green_target(target).endpoint), ())
+        return merged(minutes.get((target.region, target.endpoint), ()), green)
 
     def of_project(self, project: str) -> Mapping[tuple[str, str], Sequence[Minute]]:
         """The same of all endpoints, by region and endpoint."""

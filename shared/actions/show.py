@@ -13,7 +13,9 @@ from urllib.parse import quote
 from shared.actions.look import look
 from shared.errors import RolloutsError
 from shared.policy.schema import Policy
+from shared.rollout.names import green_target
 from shared.rollout.observed import Endpoint, Minute
+from shared.rollout.pairing import merged
 from shared.rollout.record import Rollout
 from shared.rollout.split import format_split, same_split
 from shared.view.looked import Looked
@@ -104,12 +106,15 @@ def _served(world: World, looked: Looked, now: datetime) -> tuple[list[Minute], 
     begin = max(begin, end - KEPT)
     step = max(timedelta(minutes=1), timedelta(minutes=-(-int((end - begin).total_seconds() / 60) // COLUMNS)))
     names = {check.metric for check in looked.policy.rollout.checks}
-    key = (r.target.region, r.target.endpoint)
+    refs = [r.target, green_target(r.target)] if looked.policy.rollout.blue_green else [r.target]
+    minutes: Sequence[Minute] = ()
     try:
-        found = world.metrics.minutes(r.target.project, begin, end, names, only=key, step=step)
+        for key in ((ref.region, ref.endpoint) for ref in refs):
+            found = world.metrics.minutes(r.target.project, begin, end, names, only=key, step=step)
+            minutes = merged(minutes, found.get(key, ()))
     except RolloutsError as exc:
         return [], str(exc)
-    return found.get(key, []), ""
+    return list(minutes), ""
 
 
 def _traffic(looked: Looked, endpoint: Endpoint | None, unseen: str) -> list[Split]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
 from shared.policy.base import Strict
+from shared.policy.blue_green import LONGEST_TTL, BlueGreen
 from shared.policy.experiment import Experiment
 from shared.policy.findings import Finding, refuse
 from shared.policy.shadow import Shadow
@@ -191,9 +192,12 @@ class Confidence(Strict):
 class RolloutSpec(Strict):
     """How a version travels from deployed to all traffic."""
 
-    strategy: Literal["canary", "experiment"] = "canary"
-    """``experiment``: several versions at once, and the best of them goes on by the stages."""
+    strategy: Literal["canary", "experiment", "blue_green"] = "canary"
+    """``experiment``: several versions at once, and the best of them goes on by the stages. ``blue_green``: two endpoints, and clients ask the
+    one that is live; all of them are switched at once."""
     experiment: Experiment | None = None
+    blue_green: BlueGreen | None = None
+    """Only with ``strategy: blue_green``, which has it in any case."""
     advance: Literal["evidence", "bake"] = "evidence"
     """``bake``: a stage advances when its bake time and the minimum samples have passed without harm. ``evidence``: when there is evidence of
     no harm, and it is taken back on evidence of harm, with error rates that hold however often one looks; ``bake`` is its least time then."""
@@ -224,6 +228,14 @@ class RolloutSpec(Strict):
     deploy_within: Duration = timedelta(hours=2)
     """How long one deployment may take; container_spec.deployment_timeout is at most 2 h."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _switched(cls, value: Any) -> Any:
+        """A switch has one stage, and need not say so."""
+        if isinstance(value, dict) and value.get("strategy") == "blue_green":
+            return {"stages": [{"traffic": 100}], **value, "blue_green": value.get("blue_green") or {}}
+        return value
+
     @model_validator(mode="after")
     def _can_be_judged(self) -> Self:
         refuse(self._findings())
@@ -235,6 +247,7 @@ class RolloutSpec(Strict):
         yield from self._only_relative_checks()
         yield from self._unripe_checks()
         yield from self._unfit_experiment()
+        yield from self._unfit_switch()
 
     def _stages_that_do_not_rise(self) -> Iterator[Finding]:
         judged = (("stages",),)
@@ -315,5 +328,40 @@ class RolloutSpec(Strict):
                 f"{within} is too short to be judged",
                 ("experiment", "within"),
                 f"at least {format_duration(least)}",
+                judged,
+            )
+
+    def _unfit_switch(self) -> Iterator[Finding]:
+        """All clients are switched at once: there is no share to begin with, and no stable beside the candidate afterwards."""
+        if self.blue_green is None:
+            return
+        judged = (("strategy",), ("blue_green",), ("stages",), ("checks",), ("standby",), ("shadow",))
+        if self.strategy != "blue_green":
+            message = f"blue_green stands beside strategy: {self.strategy}"
+            yield Finding(message, ("blue_green",), "strategy: blue_green, or no section blue_green", judged)
+            return
+        if len(self.stages) > 1:
+            yield Finding(
+                "two endpoints cannot share the traffic: clients ask one of them",
+                ("stages",),
+                "left out, or one stage with traffic: 100",
+                judged,
+            )
+        if self.blue_green.ttl > LONGEST_TTL:
+            allowed = f"at most {format_duration(LONGEST_TTL)}"
+            yield Finding(f"{format_duration(self.blue_green.ttl)} is too long", ("blue_green", "ttl"), allowed, judged)
+        for number, check in enumerate(self.checks):
+            if check.gating and not check.is_absolute and self.shadow is None:
+                yield Finding(
+                    f"{check.metric} is only compared with the stable, which answers nobody once clients are switched",
+                    ("checks", number),
+                    "a limit such as at_most or p95_at_most, or a rollout.shadow, in which both answer",
+                    judged,
+                )
+        if self.standby.keep <= self.blue_green.ttl:
+            yield Finding(
+                "the watch is over before all clients have followed",
+                ("standby", "for"),
+                f"more than the ttl of {format_duration(self.blue_green.ttl)}",
                 judged,
             )

@@ -13,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from shared.policy.base import Strict
+from shared.policy.blue_green import LONGEST_NAME, BlueGreen
 from shared.policy.experiment import Experiment, Objective
 from shared.policy.findings import Finding, refuse
 from shared.policy.rollout import Check, Confidence, Labels, Metrics, Patience, RolloutSpec, Stage, Standby
@@ -26,6 +27,7 @@ __all__ = [
     "Alerts",
     "Approval",
     "Autoscale",
+    "BlueGreen",
     "Budget",
     "Check",
     "Comparison",
@@ -311,7 +313,15 @@ class Policy(Strict):
 
     @model_validator(mode="after")
     def _apart(self) -> Self:
-        refuse([*self._same_targets(), *self._scattered_targets(), *self._unlogged_targets(), *self._observed_arms()])
+        refuse(
+            [
+                *self._same_targets(),
+                *self._scattered_targets(),
+                *self._unlogged_targets(),
+                *self._observed_arms(),
+                *self._unnamed_pairs(),
+            ]
+        )
         return self
 
     def _unlogged_targets(self) -> Iterator[Finding]:
@@ -327,9 +337,24 @@ class Policy(Strict):
                 )
 
     def _observed_arms(self) -> Iterator[Finding]:
-        if self.mode == "observe" and self.rollout.strategy == "experiment":
+        if self.mode == "observe" and self.rollout.strategy != "canary":
             judged = (("mode",), ("rollout",))
-            yield Finding("an experiment cannot be observed: nobody else runs one", ("mode",), "enforce", judged)
+            what = "an experiment" if self.rollout.strategy == "experiment" else "a switch of endpoints"
+            yield Finding(f"{what} cannot be observed: nobody else makes one", ("mode",), "enforce", judged)
+
+    def _unnamed_pairs(self) -> Iterator[Finding]:
+        """The second endpoint is named after the first."""
+        if self.rollout.blue_green is None:
+            return
+        judged = (("targets",), ("rollout",))
+        for number, target in enumerate(self.targets):
+            if len(target.endpoint) > LONGEST_NAME:
+                message = f"the second endpoint would be {target.endpoint}-green, which is too long a name"
+                allowed = f"a name of at most {LONGEST_NAME} characters"
+                yield Finding(message, ("targets", number, "endpoint"), allowed, judged)
+            if target.endpoint.endswith("-green"):
+                message = f"{target.endpoint} is named like the second endpoint of another"
+                yield Finding(message, ("targets", number, "endpoint"), "a name that does not end in -green", judged)
 
     def _same_targets(self) -> Iterator[Finding]:
         first: dict[tuple[str | None, str, str], int] = {}

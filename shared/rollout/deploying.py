@@ -48,7 +48,18 @@ def plan_deploying(s: Situation) -> Step:
         return plan_deploy(s, endpoint, r.stable_id, r.stable_version)
     if r.operation is not None and r.operation.kind == "deploy":
         return Forget(f"v{r.version} is ready")
-    return plan_confirmation(s, endpoint) or _plan_ready(s, endpoint)
+    return plan_confirmation(s, endpoint) or _plan_place(s, endpoint) or _plan_ready(s, endpoint)
+
+
+def _plan_place(s: Situation, endpoint: Endpoint) -> Step | None:
+    """A candidate on the endpoint of a pair that became live meanwhile (by a rollback) is deployed again, on the other one."""
+    r, live = s.rollout, endpoint.pair.live if endpoint.pair else None
+    if live is None or live.find(r.deployed_id) is None or live.share(r.deployed_id):
+        return None
+    if r.operation is not None or r.stop or r.hold:
+        return None
+    why = f"{live.ref.endpoint} became live while v{r.version} was deployed on it"
+    return Retry(s.now, f"Deploying v{r.version} again, on the other endpoint: {why}", is_elsewhere=True)
 
 
 def _plan_ready(s: Situation, endpoint: Endpoint) -> Step:

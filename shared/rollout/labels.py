@@ -22,6 +22,10 @@ FALLBACK = "vr-fallback"
 SINCE = "vr-since"
 LAG = "vr-lag"
 UNNAMED = "vr-unnamed"
+TTL = "vr-ttl"
+"""How long clients may go on with the endpoint that they know; only of a pair."""
+PAIR = "vr-pair"
+"""On both endpoints of a pair: the first one's name."""
 CLOSED = "vr-closed"
 CLOSED_FROM = "vr-closed-from"
 """Who lost the traffic then."""
@@ -47,6 +51,7 @@ class TrialLabels:
     """When the present trial or watch began: an incident that began earlier is not its fault."""
     lag: timedelta = timedelta(minutes=4)
     unnamed: str = "act"
+    ttl: timedelta | None = None
     closed: str = ""
     """The rollout that was rolled back last."""
     closed_from: str = ""
@@ -62,7 +67,7 @@ def read_labels(labels: Mapping[str, str]) -> TrialLabels:
 
     Anybody may edit labels, and a rollback may not stumble over what they wrote: a number that is none reads as absent.
     """
-    lag = labels.get(LAG, "")
+    lag, ttl = labels.get(LAG, ""), labels.get(TTL, "")
     return TrialLabels(
         model=labels.get(MODEL, ""),
         rollout=labels.get(ROLLOUT, ""),
@@ -73,6 +78,7 @@ def read_labels(labels: Mapping[str, str]) -> TrialLabels:
         since=_moment(labels.get(SINCE, "")),
         lag=timedelta(seconds=int(lag)) if _NUMBER.fullmatch(lag) else TrialLabels.lag,
         unnamed=labels.get(UNNAMED, "act"),
+        ttl=timedelta(seconds=int(ttl)) if _NUMBER.fullmatch(ttl) else None,
         closed=labels.get(CLOSED, ""),
         closed_from=labels.get(CLOSED_FROM, ""),
         closed_at=_moment(labels.get(CLOSED_AT, "")),
@@ -103,6 +109,7 @@ def write_labels(before: Mapping[str, str], trial: TrialLabels) -> dict[str, str
         SINCE: _seconds(trial.since),
         LAG: str(int(trial.lag.total_seconds())),
         UNNAMED: trial.unnamed if trial.unnamed != "act" else "",
+        TTL: str(int(trial.ttl.total_seconds())) if trial.ttl else "",
         CLOSED: trial.closed,
         CLOSED_FROM: trial.closed_from,
         CLOSED_AT: _seconds(trial.closed_at),

@@ -117,12 +117,23 @@ def plan_move(s: Situation, endpoint: Endpoint, stage: int, decision: Decision) 
         since=s.now if last or r.stage < 0 else before.since or s.now,
         lag=s.policy.rollout.metrics.lag,
         unnamed=s.policy.alerts.unnamed,
+        ttl=s.policy.rollout.blue_green.ttl if s.policy.rollout.blue_green else None,
     )
     verb = "Promoted" if last else "Advanced"
-    sentence = f"{verb} v{r.version} to {share} % ({format_split(split, names)}): {decision.sentence}"
+    sentence = (
+        f"{verb} v{r.version} to {share} % ({format_split(split, names)}){_follow(s, endpoint)}: {decision.sentence}"
+    )
     return Move(
         split, labels, stage, Phase.WATCHING if last else Phase.CANARY, decision.kind, sentence, decision.checks
     )
+
+
+def _follow(s: Situation, endpoint: Endpoint) -> str:
+    """Where clients go, and by when."""
+    spec = s.policy.rollout.blue_green
+    if spec is None:
+        return ""
+    return f", clients follow to {endpoint.place(s.rollout.deployed_id).endpoint} within {format_duration(spec.ttl)}"
 
 
 def _plan_capacity(s: Situation, endpoint: Endpoint, share: int) -> Step | None:

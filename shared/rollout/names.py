@@ -50,6 +50,24 @@ def shadow_target(rollout: str, target: TargetRef) -> TargetRef:
     return TargetRef(target.project, target.region, name)
 
 
+GREEN = "-green"
+
+
+def green_target(target: TargetRef) -> TargetRef:
+    """The second endpoint of a pair (blue-green); an endpoint that is made begins with a letter."""
+    name = f"no-{target.endpoint}" if target.endpoint.isdigit() else target.endpoint
+    return TargetRef(target.project, target.region, f"{name}{GREEN}")
+
+
+def blue_target(target: TargetRef) -> TargetRef | None:
+    """The first endpoint of the pair whose second this may be; None where it is none by its name."""
+    if not target.endpoint.endswith(GREEN):
+        return None
+    name = target.endpoint.removesuffix(GREEN)
+    number = name.removeprefix("no-")
+    return TargetRef(target.project, target.region, number if number.isdigit() else name)
+
+
 def version_in(rollout: str) -> str:
     """The version that a rollout's id names; empty for what is no such id."""
     found = re.search(r"-v([0-9]+)-[0-9a-f]{6}$", rollout)

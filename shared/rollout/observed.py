@@ -67,8 +67,43 @@ class Pool:
 
 
 @dataclass(frozen=True)
+class Pointer:
+    """What a bucket's object says about a pair of endpoints, and its labels, as ``generation`` has them."""
+
+    generation: int
+    live: str
+    """The endpoint that clients ask."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two endpoints that are one to everybody who decides (blue-green): ``Endpoint`` shows both, and the split is a pointer."""
+
+    blue: Endpoint
+    green: Endpoint | None
+    pointer: Pointer | None
+    """None until a first version is live."""
+
+    @property
+    def live(self) -> Endpoint | None:
+        """The one that clients ask."""
+        both = (self.blue, self.green)
+        return next((e for e in both if e and self.pointer and e.ref.endpoint == self.pointer.live), None)
+
+    @property
+    def idle(self) -> Endpoint | None:
+        """The other one, where the next version goes; the first endpoint where none is live."""
+        return self.green if self.pointer and self.pointer.live == self.blue.ref.endpoint else self.blue
+
+    def holder(self, deployed_id: str) -> Endpoint | None:
+        """On which of the two a deployed model stands."""
+        return next((e for e in (self.blue, self.green) if e and e.find(deployed_id)), None)
+
+
+@dataclass(frozen=True)
 class Endpoint:
-    """One endpoint as read at one moment; ``etag`` guards the write that follows."""
+    """One endpoint as read at one moment; ``etag`` guards the write that follows. A pair looks like its first endpoint with the models of both."""
 
     ref: TargetRef
     etag: str
@@ -78,6 +113,17 @@ class Endpoint:
     deployed: tuple[DeployedModel, ...] = ()
     display_name: str = ""
     created_at: datetime | None = None
+    pair: Pair | None = None
+
+    @property
+    def vacant(self) -> TargetRef:
+        """Where the next version is deployed."""
+        return self.pair.idle.ref if self.pair and self.pair.idle else self.ref
+
+    def place(self, deployed_id: str) -> TargetRef:
+        """Where a deployed model stands."""
+        holder = self.pair.holder(deployed_id) if self.pair else None
+        return holder.ref if holder else self.ref
 
     def find(self, deployed_id: str | None) -> DeployedModel | None:
         """The deployed model of that id, if it is ready; one that is still deploying is not visible."""

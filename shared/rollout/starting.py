@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from shared.policy.units import format_duration
-from shared.rollout.deploying import plan_deploy, plan_failed, wait_for_attempt
+from shared.rollout.coupling import plan_endpoint, plan_pair
+from shared.rollout.deploying import plan_deploy
 from shared.rollout.experimenting import plan_gathering, plan_joining
 from shared.rollout.labels import TrialLabels, read_labels
 from shared.rollout.names import version_in, version_number
@@ -12,7 +12,7 @@ from shared.rollout.pooling import plan_pool
 from shared.rollout.record import Phase, Verdict
 from shared.rollout.shadowing import plan_start, should_shadow
 from shared.rollout.split import format_split
-from shared.rollout.step_kinds import VISIBLE_WITHIN, Close, CreateEndpoint, Forget, Situation, Step, Supersede, Wait
+from shared.rollout.step_kinds import VISIBLE_WITHIN, Close, Forget, Situation, Step, Supersede, Wait
 
 
 def plan_queued(s: Situation) -> Step:
@@ -32,7 +32,7 @@ def plan_queued(s: Situation) -> Step:
     if s.barred:
         return Wait(s.barred)
     if s.endpoint is None:
-        return _plan_budget(s) or _plan_endpoint(s)
+        return _plan_budget(s) or plan_endpoint(s, s.rollout.target)
     owner = read_labels(s.endpoint.labels).model
     if owner and owner != s.rollout.model:
         return Close(
@@ -95,31 +95,10 @@ def _plan_turn(s: Situation) -> Step | None:
     return None
 
 
-def _plan_endpoint(s: Situation) -> Step:
-    ref, op = s.rollout.target, s.rollout.operation
-    if ref.endpoint.isdigit():
-        return Close(
-            Phase.FAILED, f"Endpoint {ref} does not exist, and only Vertex AI can give an endpoint a number for its id"
-        )
-    if op is None:
-        return wait_for_attempt(s) or CreateEndpoint(f"Creating endpoint {ref}")
-    waited = s.now - op.intended_at
-    if s.operation and s.operation.done and s.operation.error:
-        return plan_failed(s, s.operation)
-    if not op.name and waited >= VISIBLE_WITHIN:
-        return Forget("the call that would have created the endpoint left no trace")
-    if waited >= s.policy.rollout.deploy_within:
-        return Close(
-            Phase.FAILED,
-            f"Failed v{s.rollout.version}: endpoint {ref} was not there within {format_duration(s.policy.rollout.deploy_within)}",
-        )
-    return Wait(f"endpoint {ref} is being created")
-
-
 def _plan_start(s: Situation, endpoint: Endpoint) -> Step:
     """Who is the stable, whether there is room, and the first deployment."""
     r, op = s.rollout, s.rollout.operation
-    if op is not None and op.kind == "create_endpoint":
+    if op is not None and op.kind == "create_endpoint" and op.subject == r.target.endpoint:
         return Forget(f"endpoint {r.target} is there")
     trial = read_labels(endpoint.labels)
     holders = [model for model, share in endpoint.split.items() if share]
@@ -130,6 +109,9 @@ def _plan_start(s: Situation, endpoint: Endpoint) -> Step:
         )
     if holders and not trial.is_ours:
         return Wait(f"endpoint {r.target} lived before this policy: `rollouts adopt {r.model}` brings it under it")
+    pair = plan_pair(s, endpoint)
+    if pair:
+        return pair
     pool = plan_pool(s)
     if pool:
         return pool

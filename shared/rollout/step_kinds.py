@@ -35,6 +35,15 @@ class Wait:
 @dataclass(frozen=True)
 class CreateEndpoint:
     sentence: str
+    is_green: bool = False
+    """The second of two."""
+
+
+@dataclass(frozen=True)
+class Couple:
+    """Two endpoints become one target (blue-green)."""
+
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,8 @@ class Retry:
 
     not_before: datetime
     sentence: str
+    is_elsewhere: bool = False
+    """What was deployed stands where it must not have traffic; the next one gets another id."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +225,7 @@ class Arrange:
 Step = (
     Wait
     | CreateEndpoint
+    | Couple
     | CreatePool
     | Deploy
     | SetReplicas
@@ -263,6 +275,10 @@ class Situation:
     """Other open rollouts of the endpoint that have arms."""
     pool: Pool | None = None
     """The pool that the policy names, where it is there; only for a queued rollout."""
+    green: Endpoint | None = None
+    """The second endpoint, alone; only for a queued rollout of blue-green."""
+    has_bucket: bool = False
+    """Whether there is a bucket that says which endpoint is live."""
     busy: str = ""
     """The rollout whose trial occupies the endpoint; at most one does."""
     barred: str = ""

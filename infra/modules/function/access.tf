@@ -54,6 +54,13 @@ resource "google_storage_bucket_iam_member" "reports" {
   member = google_service_account.runtime.member
 }
 
+resource "google_storage_bucket_iam_member" "live" {
+  count  = var.function.live != "" ? 1 : 0
+  bucket = var.live_bucket
+  role   = var.function.live == "write" ? "roles/storage.objectUser" : "roles/storage.objectViewer"
+  member = google_service_account.runtime.member
+}
+
 # Who pushes has an identity of its own, which may call this service and nothing else.
 resource "google_service_account" "push" {
   count        = local.is_pushed ? 1 : 0

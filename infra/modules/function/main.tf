@@ -18,6 +18,7 @@ locals {
     },
     var.function.store ? { STORE = "firestore", FIRESTORE_DATABASE = var.store.database } : {},
     var.function.reports ? { REPORTS_BUCKET = var.reports_bucket } : {},
+    var.function.live != "" ? { LIVE_BUCKET = var.live_bucket } : {},
     var.environment,
   )
 }

@@ -33,6 +33,7 @@ variable "function" {
     permissions = optional(list(string), [])
     store       = optional(bool, true)
     reports     = optional(bool, false)
+    live        = optional(string, "")
     publishes   = optional(list(string), ["dead-letters"])
     secrets     = optional(map(string), {})
     memory      = optional(string, "512Mi")
@@ -51,6 +52,10 @@ variable "function" {
     error_message = "attempts is ${var.function.attempts}; Pub/Sub allows 5 to 100."
   }
   validation {
+    condition     = contains(["", "read", "write"], var.function.live)
+    error_message = "live is ${var.function.live}; it is read, write or left out."
+  }
+  validation {
     condition     = contains(["nobody", "anyone", "iap"], var.function.callers)
     error_message = "callers is ${var.function.callers}; it is anyone (the function authenticates by itself) or iap."
   }
@@ -62,6 +67,12 @@ variable "function" {
     condition     = var.function.instances >= 1 && var.function.warm <= var.function.instances
     error_message = "instances must be at least 1 and at least warm."
   }
+}
+
+variable "live_bucket" {
+  description = "The bucket whose objects say which endpoint of two is live, for functions that read or write it."
+  type        = string
+  nullable    = false
 }
 
 variable "notification_channels" {

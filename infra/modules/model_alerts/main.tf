@@ -6,7 +6,9 @@
 
 locals {
   online   = "aiplatform.googleapis.com/prediction/online"
-  resource = "resource.type = \"aiplatform.googleapis.com/Endpoint\" AND resource.labels.endpoint_id = \"${var.target.endpoint}\" AND resource.labels.location = \"${var.target.region}\""
+  is_pair  = var.target.green != ""
+  named    = local.is_pair ? "one_of(\"${var.target.endpoint}\", \"${var.target.green}\")" : "\"${var.target.endpoint}\""
+  resource = "resource.type = \"aiplatform.googleapis.com/Endpoint\" AND resource.labels.endpoint_id = ${local.named} AND resource.labels.location = \"${var.target.region}\""
   # An incident keeps these labels, and so says which deployed model it is about.
   by_model      = ["resource.labels.endpoint_id", "resource.labels.location", "metric.labels.deployed_model_id"]
   by_user_model = ["metric.labels.endpoint_id", "metric.labels.deployed_model_id"]
@@ -187,7 +189,7 @@ resource "google_monitoring_alert_policy" "quality" {
     content {
       display_name = "${each.key}: ${conditions.value.words} ${conditions.value.limit}"
       condition_threshold {
-        filter                  = "metric.type = \"${google_monitoring_metric_descriptor.quality[each.key].type}\" AND metric.labels.endpoint_id = \"${var.target.endpoint}\" AND resource.type = \"generic_task\""
+        filter                  = "metric.type = \"${google_monitoring_metric_descriptor.quality[each.key].type}\" AND metric.labels.endpoint_id = ${local.named} AND resource.type = \"generic_task\""
         comparison              = conditions.value.comparison
         threshold_value         = conditions.value.limit
         duration                = local.period
@@ -232,7 +234,8 @@ resource "google_monitoring_alert_policy" "no_traffic" {
         alignment_period     = "300s"
         per_series_aligner   = "ALIGN_DELTA"
         cross_series_reducer = "REDUCE_SUM"
-        group_by_fields      = ["resource.labels.endpoint_id", "resource.labels.location"]
+        # Of two endpoints the idle one is silent, and that is as it should be.
+        group_by_fields = local.is_pair ? ["resource.labels.location"] : ["resource.labels.endpoint_id", "resource.labels.location"]
       }
       trigger {
         count = 1

@@ -14,6 +14,7 @@ variable "target" {
     project  = string
     region   = string
     endpoint = string
+    green    = optional(string, "") # the second of two endpoints, of which clients ask one
     machine  = any
     checks   = any
   })

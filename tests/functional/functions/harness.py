@@ -121,6 +121,25 @@ class Cloud(Servers):
                 if count:
                     self.monitoring.sink.add(f"{ONLINE}response_count", labels, resource, count)
 
+    def serve_pair(self, requests: int, errors: Mapping[str, float], endpoint: str = ENDPOINT) -> None:
+        """The same for two endpoints of which clients ask the live one."""
+        found = self.endpoint(endpoint)
+        for deployed_id, share in found.split.items() if found else ():
+            one = found.find(deployed_id) if found else None
+            assert found is not None
+            assert one is not None
+            labels = {
+                "resource_container": NUMBER,
+                "location": REGION,
+                "endpoint_id": found.place(deployed_id).endpoint,
+            }
+            resource = Resource("aiplatform.googleapis.com/Endpoint", labels)
+            failed = round(requests * share // 100 * errors.get(one.version, 0.0))
+            for code, count in (("2xx", requests * share // 100 - failed), ("5xx", failed)):
+                metric = {"deployed_model_id": one.id, "response_code": code, "spot": "false"}
+                if count:
+                    self.monitoring.sink.add(f"{ONLINE}response_count", metric, resource, count)
+
     def apply(self, policy: Policy) -> None:
         """What ``rollouts apply`` does."""
         self.world.store.put_policy(policy, "ml@example.com", self.now)

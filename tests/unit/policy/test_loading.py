@@ -133,7 +133,7 @@ def test_missing_and_mistyped_required_keys_do_not_hide_the_rest(tmp_path: Path)
         ),
         ("rollout: {stages: []}", "5: rollout.stages: the list is empty; allowed: a list of at least 1; each entry a mapping"),
         ("rollout: {stages: 10}", "5: rollout.stages: 10 is not allowed here; allowed: a list of at least 1"),
-        ("rollout: [canary]", "5: rollout: a list is not allowed here; allowed: a mapping with the keys strategy, experiment, advance"),
+        ("rollout: [canary]", "5: rollout: a list is not allowed here; allowed: a mapping with the keys strategy, experiment, blue_green, advance"),
         (
             "rollout: {metrics: {lag: soon}}",
             "5: rollout.metrics.lag: 'soon' is not a duration; write it like 90s, 15m, 4h or 7d; allowed: a duration such as",
