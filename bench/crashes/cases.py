@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from bench.crashes.ends import End, difference, look
 from bench.crashes.faults import Fault, FlowError, Made, Point
 from bench.crashes.flows import STATES, Before, Flow
-from bench.crashes.plant import Plant, State
+from bench.crashes.plant import Moment, Plant, State
 
 PATIENCE = 60
 """Ticks within which a flow comes to its end, whatever went wrong."""
 SETTLING = 8
 """Ticks after the undisturbed run's end: what only follows from it has happened too."""
+FEW = 4
+"""Second deaths for which it is not worth while to keep where the first has led, tick after tick."""
 STILL = 1
 """Ticks after which an end that was reached must still stand."""
 
@@ -40,6 +42,15 @@ class Outcome:
 
     def __str__(self) -> str:
         return f"{self.flow} | {' + '.join(map(str, self.points))} | {self.wrong or 'converges'}"
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """Where a run with one death was after so many ticks; a second death later in it begins here."""
+
+    moment: Moment
+    tick: int
+    stood: int
 
 
 @dataclass(frozen=True)
@@ -91,14 +102,26 @@ class Player:
             self._undisturbed[flow.name] = Undisturbed(flow, again.made, end)
         return self._undisturbed[flow.name]
 
-    def play(self, flow: Flow, *points: Point, to_the_end: bool = True) -> Outcome:
-        """One run in which these points happen, one after another; without ``to_the_end`` it may stop where a known state is reached."""
+    def play(
+        self,
+        flow: Flow,
+        *points: Point,
+        to_the_end: bool = True,
+        begin: _Kept | None = None,
+        keep: list[_Kept] | None = None,
+    ) -> Outcome:
+        """One run in which these points happen, one after another; without ``to_the_end`` it may stop where a known state is reached.
+
+        It begins with the flow, or where another run with the same first points was; into ``keep`` goes where it is after each tick, once
+        all points have happened.
+        """
         wanted = self.undisturbed(flow).end
         wrong, stood, sealed, state, is_cut = "it never came to its end", 0, 0, "", False
         watch = self.plant.watch
         try:
-            plant = self._begin(flow, points)
-            for tick in range(PATIENCE):
+            plant = self._begin(flow, points) if begin is None else self._go_back(begin, points)
+            stood = begin.stood if begin else 0
+            for tick in range(begin.tick if begin else 0, PATIENCE):
                 if points and not state and len(watch.happened) == len(points):
                     # Where back-offs have grown, time goes in longer steps: that is part of what comes next.
                     state, sealed = f"{plant.fingerprint()}/{tick // 20}", len(watch.made)
@@ -106,6 +129,8 @@ class Player:
                     if known is not None and not to_the_end:
                         wrong, is_cut = known, True
                         break
+                if state and keep is not None:
+                    keep.append(_Kept(plant.moment(), tick, stood))
                 if flow.until(plant) and plant.is_quiet:
                     wrong = difference(look(plant), wanted)
                     stood = 0 if wrong else stood + 1
@@ -140,9 +165,14 @@ class Player:
             is_known = bool(first.state) and first.state in seen
             seen.add(first.state)
             seconds = second_deaths(first, is_known)
-            for second in seconds:
-                if is_wanted():
-                    yield self.play(flow, *first.points, second, to_the_end=False)
+            chosen = [second for second in seconds if is_wanted()]
+            kept: list[_Kept] = []
+            if len(chosen) > FEW and not is_known:
+                self.play(flow, *first.points, keep=kept)
+            for second in chosen:
+                yield self.play(flow, *first.points, second, to_the_end=False, begin=_before(second, first, kept))
+            for one in kept:
+                self.plant.forget(one.moment)
             yield len(second_deaths(first)) - len(seconds)
 
     @staticmethod
@@ -159,6 +189,11 @@ class Player:
         for act in flow.when:
             act(plant)
         return plant
+
+    def _go_back(self, begin: _Kept, points: tuple[Point, ...]) -> Plant:
+        self.plant.go_back(begin.moment)
+        self.plant.watch.go_on(begin.moment.seen, points)
+        return self.plant
 
     def begin_at(self, name: str) -> Plant:
         """The plant in one of ``STATES``, with all functions."""
@@ -188,6 +223,12 @@ def second_deaths(first: Outcome, is_known: bool = False) -> list[Point]:
     """The deaths that can follow a first one; where its state is known, only those of the same minute."""
     end = first.sealed if is_known else len(first.made)
     return [p for p in points_of(first.made[first.after : end]) if p.fault.kills]
+
+
+def _before(second: Point, first: Outcome, kept: list[_Kept]) -> _Kept | None:
+    """The last moment that was kept before the call that a second death meets; None where it is met before the first of them."""
+    at = next(i for i in range(first.after, len(first.made)) if first.made[i].call == second.call)
+    return next((one for one in reversed(kept) if len(one.moment.seen.made) <= at), None)
 
 
 def points_of(made: tuple[Made, ...]) -> list[Point]:

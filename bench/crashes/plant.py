@@ -6,6 +6,7 @@ A run of a flow begins with a state that was reached once without any fault, so 
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
 import json
 import os
@@ -20,7 +21,7 @@ from typing import Any
 
 from bench.crashes.faults import FlowError, KilledError
 from bench.crashes.near import NearChannel
-from bench.crashes.watch import Watch, WatchedDocuments, watched_channels
+from bench.crashes.watch import Seen, Watch, WatchedDocuments, watched_channels
 from local.cloud import ROUTES
 from local.identity import Issuer, KeyServer
 from local.pubsub.message import Message, push_body
@@ -34,6 +35,7 @@ from shared.rollout.record import Phase, Rollout
 from shared.store.store import Store
 from shared.wiring import world
 from vertex_emulator.config import Config, Durations
+from vertex_emulator.history import EndpointSnapshot
 from vertex_emulator.metrics import Resource
 
 MODEL, ENDPOINT = "churn", "churn-serving"
@@ -87,6 +89,22 @@ class State:
     waiting: tuple[tuple[str, Message], ...]
     minute: int
     told: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """All of a run between two ticks: whoever goes back to it goes on as the run did, or otherwise."""
+
+    state: State
+    again: tuple[tuple[str, Message], ...]
+    asked: tuple[tuple[str, Callable[[], int]], ...]
+    errors: dict[str, float]
+    functions: frozenset[str]
+    dead: tuple[Message, ...]
+    ids: Any
+    series: Any
+    history: tuple[EndpointSnapshot, ...]
+    seen: Seen
 
 
 class Plant(Servers):
@@ -197,6 +215,36 @@ class Plant(Servers):
         self._ids = iter(range(1, 1_000_000))
         self._put_back(list(state.waiting))
         self.renew()
+
+    def moment(self) -> Moment:
+        """Everything as it is now, the measurements and what was seen of the run included."""
+        return Moment(
+            state=self.save(),
+            again=tuple(self._again),
+            asked=tuple(self._asked),
+            errors=dict(self.errors),
+            functions=self.functions,
+            dead=tuple(self.dead),
+            ids=copy.copy(self._ids),
+            series=self.monitoring.sink.save(),
+            history=tuple(self.emulator.history.all()),
+            seen=self.watch.seen(),
+        )
+
+    def go_back(self, moment: Moment) -> None:
+        """Everything as it was then."""
+        self.load(moment.state)
+        self._again, self._asked = list(moment.again), list(moment.asked)
+        self.errors, self.functions, self.dead = dict(moment.errors), moment.functions, list(moment.dead)
+        self._ids = copy.copy(moment.ids)
+        self.monitoring.sink.load(moment.series)
+        self.emulator.history.clear()
+        for snapshot in moment.history:
+            self.emulator.history.record(snapshot)
+
+    def forget(self, moment: Moment) -> None:
+        """It is not gone back to any more."""
+        shutil.rmtree(moment.state.store)
 
     def fingerprint(self) -> str:
         """Equal where everything is that decides what comes next: whoever goes on from equal states, goes on equally."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from unittest.mock import patch
 
@@ -21,6 +22,15 @@ from shared.store.documents import Write
 from shared.store.sqlite import SQLiteDocuments
 
 Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of a run so far."""
+
+    made: tuple[Made, ...]
+    happened: tuple[int, ...]
+    written: int
 
 
 class Watch:
@@ -49,6 +59,15 @@ class Watch:
         self.made, self.happened, self.plan = [], [], plan
         self._function, self._written, self._stuck = "", 0, None
         self.at_call = lambda call: None
+
+    def seen(self) -> Seen:
+        """All of it, between two deliveries."""
+        return Seen(tuple(self.made), tuple(self.happened), self._written)
+
+    def go_on(self, seen: Seen, plan: Sequence[Point]) -> None:
+        """A run that has begun as another did."""
+        self.reset(plan)
+        self.made, self.happened, self._written = list(seen.made), list(seen.happened), seen.written
 
     @contextmanager
     def delivery(self, function: str) -> Iterator[None]:

@@ -165,3 +165,15 @@ def test_what_cannot_be_injected_is_refused_and_nothing_is_taken(
     with pytest.raises(ApiError, match=message):
         local.monitoring.inject([good, series])
     assert counts(local) == []
+
+
+def test_saved_series_are_put_back_whatever_was_measured_since(local: Local) -> None:
+    end = local.clock().timestamp() - 300
+    inject(local, ERRORS, {"end": end, "value": 5})
+    saved = local.monitoring.sink.save()
+    inject(local, ERRORS, {"end": end, "value": 7}, {"ago": 240, "value": 6})
+    inject(local, LATENCIES, {"ago": 240, "values": [10.0]})
+    assert len(counts(local)) == 2
+    local.monitoring.sink.load(saved)
+    assert counts(local) == [5]
+    assert read(local, LATENCIES) == []

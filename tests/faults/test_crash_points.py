@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.crashes.cases import Player
+from bench.crashes.cases import Player, second_deaths
 from bench.crashes.faults import Call, Fault
 from bench.crashes.flows import FLOWS, Flow, flow
 from bench.crashes.plant import Plant
@@ -66,6 +66,18 @@ def test_the_calls_are_found_by_playing_and_every_fault_is_met_somewhere(player:
     } <= called
     first = next(p for p in found if p.call.what == "DeployModel" and p.fault is Fault.KILL_BEFORE)
     assert first.call == Call("advance_rollout", "DeployModel", 1, first.call.written)
+
+
+def test_a_second_death_that_begins_where_the_first_has_led_is_the_same(player: Player) -> None:
+    one = flow("advance")
+    first = player.play(one, next(p for p in player.undisturbed(one).points() if p.fault is Fault.KILL_AFTER))
+    pairs = [pair for pair in player.pairs(one, [first]) if not isinstance(pair, int)]
+    later = [pair for pair in pairs if pair.points[1] in second_deaths(first)[-3:]]
+    assert later
+    for pair in later:
+        anew = player.play(one, *pair.points)
+        assert (anew.happened, anew.wrong, anew.state) == (pair.happened, pair.wrong, pair.state)
+        assert [made.call for made in anew.made[: anew.sealed]] == [made.call for made in pair.made[: pair.sealed]]
 
 
 def test_the_command_plays_a_share_of_a_flow_in_a_process_of_its_own() -> None:

@@ -7,6 +7,7 @@ A point becomes visible some time after its end, as in Google's service, where a
 
 from __future__ import annotations
 
+import copy
 import math
 import threading
 from bisect import bisect_right
@@ -312,6 +313,18 @@ class SeriesStore:
             self._enter()
             self._open.clear()
             self._metrics.pop(metric, None)
+
+    def save(self) -> dict[str, dict[SeriesId, Series]]:
+        """A copy of all series, which ``load`` puts back."""
+        with self._lock:
+            self._enter()
+            return copy.deepcopy(self._metrics)
+
+    def load(self, saved: Mapping[str, dict[SeriesId, Series]]) -> None:
+        """Put what was saved in the place of the present series."""
+        self.clear()
+        with self._lock:
+            self._metrics.update(copy.deepcopy(dict(saved)))
 
     def clear(self) -> None:
         """Drop all series of all metrics."""
