@@ -51,6 +51,12 @@ module "function" {
     BUDGET_FREEZES_AT = tostring(var.budget.freeze_at)
     } : {}, each.key == "notify" && var.page.url != "" ? {
     STATUS_PAGE_URL = var.page.url
+    } : {}, each.key == "notify" && length(var.costs.fleet_channels) > 0 ? {
+    FLEET_CHANNELS = join(",", var.costs.fleet_channels)
+    } : {}, each.key == "audit_costs" && length(var.costs.audit_regions) > 0 ? {
+    AUDIT_REGIONS = join(",", var.costs.audit_regions)
+    } : {}, each.key == "audit_costs" && var.costs.billing_export != "" ? {
+    BILLING_EXPORT = "bq://${var.costs.billing_export}"
   } : {})
   place = {
     project = var.project.id

@@ -124,6 +124,22 @@ variable "budget" {
   }
 }
 
+variable "costs" {
+  description = "The audit of costs: who hears of it, regions besides those of policies, and the table of the billing export."
+  type = object({
+    fleet_channels = optional(list(string), []) # of notify_channels, such as slack://ops
+    audit_regions  = optional(list(string), []) # in the project of the functions
+    billing_export = optional(string, "")       # PROJECT.DATASET.TABLE, the export itself or a view of it
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.costs.billing_export == "" || can(regex("^[a-z0-9-]+[.][A-Za-z0-9_]+[.][A-Za-z0-9_-]+$", var.costs.billing_export))
+    error_message = "costs.billing_export is ${var.costs.billing_export}; write PROJECT.DATASET.TABLE."
+  }
+}
+
 variable "notify_channels" {
   description = "Where people are told, by the name that policies use: {url, secret} for webhook://, {token, channel} or {url} for slack://, {url} for gchat://. Never kept in the state."
   type = map(object({

@@ -1,4 +1,4 @@
-"""Reading request-response logs, which Vertex AI writes to BigQuery: the only place that knows BigQuery."""
+"""Reading request-response logs, which Vertex AI writes to BigQuery."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from shared.wiring import world
 PERMISSIONS = (
     "aiplatform.endpoints.list",
     "aiplatform.endpoints.update",
+    "bigquery.jobs.create",  # the billing export itself is opened by its dataset: infra/costs.tf
     "monitoring.timeSeries.list",
     *STORE,
     *REPORTS,

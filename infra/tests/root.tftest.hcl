@@ -69,6 +69,7 @@ run "webhook_budget_and_endpoint" {
     alerting    = { by = "webhook" }
     alert_token = "0123456789abcdef"
     budget      = { billing_account = "000000-000000-000000", monthly = 600, freeze_at = 1 }
+    costs       = { fleet_channels = ["slack://ops"], audit_regions = ["europe-west4"], billing_export = "acme-billing.export.gcp_billing_export_v1_0" }
     endpoints   = { "1234567890" = { region = "us-central1", display_name = "churn" } }
     page        = { people = ["group:ml@example.com"] }
   }
@@ -84,6 +85,10 @@ run "webhook_budget_and_endpoint" {
   assert {
     condition     = google_billing_budget.this[0].threshold_rules[2].threshold_percent == 1
     error_message = "Thresholds are shares: 1.0 is all of the budget."
+  }
+  assert {
+    condition     = google_bigquery_dataset_iam_member.billing_export[0].project == "acme-billing"
+    error_message = "The billing export is opened where it is."
   }
   assert {
     condition     = google_pubsub_topic_iam_member.billing[0].topic == "budget-notified"

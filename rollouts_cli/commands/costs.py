@@ -14,11 +14,12 @@ from rollouts_cli.commands.prices import Overrides
 from rollouts_cli.console import AsJson, Part, reported, say, say_json, width
 from rollouts_cli.layout import Column, Row, Table
 from rollouts_cli.lookup import opened_store
+from shared.costs.actual import Actual
 from shared.costs.audit import audit
 from shared.costs.fleet import Fleet
 from shared.costs.fleet_file import read_fleet
 from shared.costs.money import usd
-from shared.costs.prices import book_from
+from shared.costs.prices import PriceBook, book_from
 from shared.costs.report.files import files_of
 from shared.costs.report.page import page
 from shared.costs.report.snapshot import change_since, read_snapshot
@@ -69,21 +70,20 @@ def costs(
         if source is None and not now:
             _last(as_json, every, (html, out, before, p95, as_csv, overrides))
             return
-        books = book_from(overrides or ())
-        fleet = _aimed(read_fleet(_read(source), str(source)) if source else _seen(), p95)
-        result = audit(fleet, books)
+        fleet, kept, actual = (read_fleet(_read(source), str(source)), None, None) if source else _seen()
+        result = audit(_aimed(fleet, p95), book_from(overrides or (), kept))
         change = change_since(read_snapshot(_read(before), str(before)) if before else None, result)
         if html:
-            _write(html, page(result, change))
+            _write(html, page(result, change, actual))
         if out:
-            for name, text in files_of(result, change).items():
+            for name, text in files_of(result, change, actual).items():
                 _write(out / name, text)
     if as_json:
-        say_json(twin(result, change))
+        say_json(twin(result, change, actual))
     elif as_csv:
         say(costs_csv(result).rstrip("\n"))
     else:
-        _print(twin(result, change), every)
+        _print(twin(result, change, actual), every)
 
 
 def _last(as_json: bool, every: bool, others: Sequence[object]) -> None:
@@ -101,16 +101,19 @@ def _last(as_json: bool, every: bool, others: Sequence[object]) -> None:
     _print(kept.summary, every)
 
 
-def _seen() -> Fleet:
-    """The fleet that is deployed, read with the credentials of whoever asks."""
+def _seen() -> tuple[Fleet, PriceBook, Actual | None]:
+    """The fleet that is deployed, its prices and what was billed, read with the credentials of whoever asks."""
+    from shared.actions.audit_costs import read_actual
     from shared.actions.fleet import observe_fleet
+    from shared.actions.pricing import prices_in_force
     from shared.wiring import World
 
     with opened_store() as store:
         kept = store.audits.last()
         world = World()
         world.store = store
-        return observe_fleet(world, kept.machines if kept else {})
+        fleet = observe_fleet(world, kept.machines if kept else {})
+        return fleet, prices_in_force(world), read_actual(world, fleet)
 
 
 def _aimed(fleet: Fleet, p95: float | None) -> Fleet:
@@ -127,6 +130,9 @@ def _print(report: dict[str, Any], every: bool) -> None:
         f"{forecast['month']}: {_usd(forecast['spent'])} so far, {_usd(forecast['expected'])} expected"
         f" ({_usd(forecast['low'])} to {_usd(forecast['high'])})"
     )
+    if actual := report.get("actual"):
+        until = actual["billed_until"][:16].replace("T", " ")
+        say(f"{actual['month']}: {_usd(actual['usd'])} billed until {until} UTC, credits included")
     if change:
         more = "" if change["usd_month"].startswith("-") else "+"
         say(

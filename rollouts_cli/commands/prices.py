@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from rollouts_cli.author import author_or_refuse
 from rollouts_cli.console import AsJson, printable, reported, say, say_json
 from shared import clock
 from shared.costs.money import MONTH, rate, usd
 from shared.costs.prices import Part, PriceBook, book_from, read_prices, shipped
 from shared.errors import PermanentError
+from shared.wiring import store_from_env
 
 Overrides = Annotated[
     list[Path] | None,
@@ -30,6 +33,13 @@ Skus = Annotated[
     Path | None,
     typer.Option("--skus", help="Read the catalog's SKUs from a file instead of asking for them.", metavar="FILE"),
 ]
+Keep = Annotated[
+    bool,
+    typer.Option(
+        "--keep", help="Put the file of --prices into force: every function lays it over, until another one is kept."
+    ),
+]
+Author = Annotated[str | None, typer.Option("--author", envvar="ROLLOUTS_AUTHOR", help="Who keeps it.", metavar="MAIL")]
 Region = Annotated[str, typer.Option("--region", help="Only this region.", metavar="REGION")]
 
 
@@ -39,6 +49,8 @@ def prices(
     refresh: Refresh = False,
     out: Out = None,
     skus: Skus = None,
+    keep: Keep = False,
+    author: Author = None,
     as_json: AsJson = False,
 ) -> None:
     """Print what a replica of each machine costs an hour and a month of 720 hours, and where the figure is from.
@@ -50,6 +62,8 @@ def prices(
             _refresh(refresh, region, out, skus, as_json)
             return
         book = book_from(overrides or ())
+        if keep:
+            _keep(overrides or [], author)
     rows = [row for row in _rows(book) if region in ("", row["region"])]
     if as_json:
         say_json({"currency": "USD", "month_hours": int(MONTH), "prices": rows})
@@ -74,7 +88,8 @@ def prices(
 
 def _refresh(refresh: bool, region: str, out: Path | None, skus: Path | None, as_json: bool) -> None:
     """The catalog's prices into a file."""
-    from shared.costs.catalog import SERVICE, prices_from
+    from shared.costs.actual import SERVICE
+    from shared.costs.catalog import prices_from
     from shared.price_catalog import BillingCatalog
 
     if not refresh or out is None:
@@ -102,6 +117,14 @@ def _refresh(refresh: bool, region: str, out: Path | None, skus: Path | None, as
     say(f"{found.priced} prices of {', '.join(sorted(regions))} in {out}; lay them over with --prices {out}")
     for what in found.without:
         say("no price in the catalog: ", printable(what))
+
+
+def _keep(files: Sequence[Path], author: str | None) -> None:
+    """What was read without a mistake, into the store."""
+    if len(files) != 1:
+        raise PermanentError("name the one file that is to be in force: --prices FILE --keep")
+    with closing(store_from_env()) as store:
+        store.prices.put(files[0].read_text(), author_or_refuse(author))
 
 
 def _read_skus(path: Path) -> list[Mapping[str, Any]]:

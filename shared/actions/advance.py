@@ -7,7 +7,6 @@ step is taken. Only this action ever raises a candidate's share.
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from shared import log
@@ -16,8 +15,8 @@ from shared.actions.apply import apply_step
 from shared.actions.gating import assess_gate
 from shared.actions.observe import observe_rollout
 from shared.actions.policies import policy_of, target_ref
+from shared.actions.pricing import prices_in_force
 from shared.costs.budget import Standing, standing
-from shared.costs.prices import book_from
 from shared.errors import PermanentError
 from shared.policy.schema import Policy
 from shared.rollout.decide import decide
@@ -114,8 +113,7 @@ def _budget(world: World, policy: Policy, rollout: Rollout, endpoint: Endpoint |
     """Whether there is money for it; prices are read only where a policy has a budget."""
     if policy.budget is None:
         return Standing()
-    files = [Path(path) for path in world.environment.get("PRICES", "").split(",") if path]
-    found = standing(policy, endpoint, rollout.version, book_from(files))
+    found = standing(policy, endpoint, rollout.version, prices_in_force(world))
     if found.unknown:
         log.warning(f"the budget of {rollout.model} cannot be held against v{rollout.version}: {found.unknown}")
     return found

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import UTC, timedelta
 from typing import Any
 
 from shared import log
 from shared.actions.fleet import observe_fleet
+from shared.actions.pricing import prices_in_force
 from shared.actions.record import publish_notice
 from shared.actions.saving import apply_savings
+from shared.billing import spend_from
+from shared.costs.actual import Actual
 from shared.costs.audit import Audit, audit
+from shared.costs.fleet import Fleet
 from shared.costs.money import usd
-from shared.costs.prices import book_from
 from shared.costs.report.files import files_of
 from shared.costs.report.headline import headline
 from shared.costs.report.snapshot import Change, Snapshot, change_since, snapshot_of
 from shared.costs.report.twin import as_json
+from shared.errors import RolloutsError
 from shared.rollout.record import LedgerEntry
 from shared.store.audits import StoredAudit
 from shared.wiring import World
@@ -39,13 +43,13 @@ def audit_costs(world: World) -> Audited:
     """Once a day, and whenever somebody asks; the same hour again replaces what was said of it."""
     before = world.store.audits.last()
     fleet = observe_fleet(world, before.machines if before else {})
-    overrides = world.environment.get("PRICES", "")
-    result = audit(fleet, book_from([Path(path) for path in overrides.split(",") if path]))
+    result = audit(fleet, prices_in_force(world))
     change = change_since(_snapshot(before), result)
-    twin = as_json(result, change)
+    actual = read_actual(world, fleet)
+    twin = as_json(result, change, actual)
     place = ""
     if world.reports is not None:
-        place = world.reports.write(f"costs/{result.at:%Y-%m-%d}", files_of(result, change))
+        place = world.reports.write(f"costs/{result.at:%Y-%m-%d}", files_of(result, change, actual))
     _tell(world, result, change, place)
     apply_savings(world, result)
     # Last: a repetition after a crash still says what changed since the day before.
@@ -59,6 +63,19 @@ def audit_costs(world: World) -> Audited:
         unknown=len(result.unknown),
     )
     return Audited(result, change, place)
+
+
+def read_actual(world: World, fleet: Fleet) -> Actual | None:
+    """What is billed for this calendar month, where an export is configured. Not worth an audit: without it the audit says what it can."""
+    projects = {endpoint.project for endpoint in fleet.endpoints}
+    begin = fleet.at.astimezone(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    end = (begin + timedelta(days=32)).replace(day=1)
+    try:
+        spend = spend_from(world.environment)
+        return spend.of_month(projects, begin, end) if spend and projects else None
+    except RolloutsError as exc:
+        log.warning(f"the report is without the actual spend: {exc}")
+        return None
 
 
 def _snapshot(before: StoredAudit | None) -> Snapshot | None:

@@ -15,8 +15,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from shared.actions.adopt import adopt_model
 from shared.actions.alerting import ask_rollback
 from shared.actions.approving import approve, approvers
-from shared.actions.freezing import freeze, unfreeze
-from shared.actions.overspent import lift_budgets
+from shared.actions.freezing import freeze, lift_budgets, unfreeze
 from shared.actions.policies import policy_of
 from shared.actions.promoting import promote
 from shared.actions.record import Telling, publish_due, record_transition

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from shared.actions.record import record_entry
+from dataclasses import replace
+
+from shared.actions.record import publish_notice, record_entry
 from shared.errors import RefusedError
+from shared.rollout.names import label_value
 from shared.rollout.record import LedgerEntry
-from shared.rollout.windows import ALL_MODELS, Stopped
+from shared.rollout.windows import ALL_MODELS, BudgetStop, Stopped
 from shared.wiring import World
 
 
@@ -29,6 +32,42 @@ def unfreeze(world: World, model: str, actor: str, reason: str, command: str) ->
     sentence = f"{actor} lifted the freeze of {_what(model)} that {lifted.by} had made ({lifted.reason}){why}"
     _tell(world, "unfreeze", model, sentence, actor, command)
     return sentence
+
+
+def lift_budgets(world: World, actor: str, reason: str) -> str:
+    """A person lets new rollouts go all the same; what the ledger says."""
+    now = world.now()
+    on = [stop for stop in world.store.budgets.all().values() if stop.is_on(now)]
+    if not on:
+        raise RefusedError("no budget has stopped new rollouts; `rollouts freezes` shows what is frozen")
+    why = f": {reason}" if reason else ""
+    said = []
+    for stop in on:
+        world.store.budgets.put(replace(stop, lifted_by=actor))
+        sentence = f"{actor} lets new rollouts begin although {stop.reason}{why}"
+        tell_budget(world, "unfreeze", stop, sentence, actor)
+        said.append(sentence)
+    return "; ".join(said)
+
+
+def tell_budget(world: World, decision: str, stop: BudgetStop, sentence: str, actor: str) -> None:
+    """In the ledger of every model, so that its people hear of it; and once to those of the fleet."""
+    which = f"{stop.budget}-{stop.since:%Y%m%d}-{stop.exceeded}-{stop.until:%Y%m%d}"
+    for model in ("", *(s.model for s in world.store.policies())):
+        entry = LedgerEntry(
+            id=label_value(f"budget-{decision}-{which}-{model}"),
+            rollout="",
+            model=model,
+            at=world.now(),
+            decision=decision,
+            sentence=sentence,
+            severity="warning" if decision == "freeze" else "info",
+            actor=actor,
+        )
+        if model:
+            record_entry(world, entry)
+        elif world.store.add_entry(entry):  # no decision about any model: not counted as one
+            publish_notice(world, entry)
 
 
 def _what(model: str) -> str:

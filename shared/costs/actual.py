@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+SERVICE = "C7E2-9256-1C43"
+"""Vertex AI, in the catalog and in the billing export."""
+PREDICTION = "Vertex AI: Online/Batch Prediction "
+"""How the descriptions of its SKUs begin."""
+
 
 @dataclass(frozen=True)
 class Actual:

@@ -18,13 +18,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from shared.costs.actual import PREDICTION
 from shared.costs.prices import SCHEMA, Part, PriceBook
 from shared.events.wire import Moment, Theirs, read_as
 
-SERVICE = "C7E2-9256-1C43"
-"""Vertex AI, in the catalog and in the billing export."""
-PREDICTION = "Vertex AI: Online/Batch Prediction "
-"""How the descriptions of its SKUs begin."""
 _MACHINE = re.compile(
     r"(?P<spot>Spot Preemptible |Spot |Preemptible )?(?P<family>.+?) Instance (?P<part>Core|Ram) running in [^,]+"
 )

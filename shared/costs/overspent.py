@@ -15,31 +15,12 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from shared.events.budget import BudgetNotified
+from shared.rollout.windows import BudgetStop
 
 FREEZE_AT = Decimal(1)
 """The share of a budget at which new rollouts are stopped unless the deployment says another."""
 BILLING_ZONE = "America/Los_Angeles"
 """Intervals of Cloud Billing begin at its midnight."""
-
-
-@dataclass(frozen=True)
-class BudgetStop:
-    """What is known of one budget in the newest interval that was spoken of; without ``exceeded`` it stops nothing."""
-
-    budget: str
-    since: datetime
-    """When the interval began."""
-    exceeded: Decimal
-    """The threshold that was passed, as a fraction; 0 while none was that matters."""
-    reason: str
-    at: datetime
-    until: datetime
-    lifted_by: str = ""
-    """Who let new rollouts go all the same; the next threshold stops them again."""
-
-    def is_on(self, now: datetime) -> bool:
-        """Whether it stops anything now."""
-        return bool(self.exceeded) and not self.lifted_by and now < self.until
 
 
 @dataclass(frozen=True)

@@ -184,9 +184,9 @@ def shipped() -> PriceBook:
     return read_prices(SHIPPED.read_bytes(), SHIPPED.name)
 
 
-def book_from(paths: Iterable[Path]) -> PriceBook:
-    """The shipped table with files laid over it, the last on top."""
-    book = shipped()
+def book_from(paths: Iterable[Path], kept: PriceBook | None = None) -> PriceBook:
+    """The shipped table with ``kept`` and then files laid over it, the last on top."""
+    book = kept.over(shipped()) if kept else shipped()
     for path in paths:
         try:
             text = path.read_bytes()

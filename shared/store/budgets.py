@@ -6,8 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from shared.costs.overspent import BudgetStop
-from shared.rollout.windows import ALL_MODELS, Stopped
+from shared.rollout.windows import ALL_MODELS, BudgetStop, Stopped
 from shared.store.documents import Documents
 
 BUDGETS = "~budgets"

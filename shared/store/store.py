@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from shared.store.audits import Audits
     from shared.store.evidence_pages import EvidencePages
     from shared.store.mirrored import Mirrored
+    from shared.store.prices import Prices
     from shared.store.quality import Quality
     from shared.store.savings import Savings
     from shared.store.threads import Threads
@@ -97,6 +98,13 @@ class Store:
         from shared.store.savings import Savings
 
         return Savings(self._documents)
+
+    @cached_property
+    def prices(self) -> Prices:
+        """Prices that people have put into force."""
+        from shared.store.prices import Prices
+
+        return Prices(self._documents)
 
     @cached_property
     def budgets(self) -> Budgets:

@@ -7,16 +7,19 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local.bigquery import BigQuery
 from local.identity import Issuer
 from local.receiver import Receiver
-from local.stepped import NUMBER, PARENT, REGION
+from local.stepped import NUMBER, PARENT, PROJECT, REGION
 from shared import topics
+from shared.errors import PermanentError
 from tests.functional.functions.harness import ONLINE, Cloud
 from tests.functional.functions.policies import ENDPOINT, MODEL, policy
 from vertex_emulator.metrics import Resource
@@ -152,3 +155,101 @@ def test_the_command_line_audits_what_is_deployed_at_this_moment(
     assert done.returncode == 0, done.stderr
     assert "could be saved (86 %)" in done.stdout.splitlines()[0]
     assert (tmp_path / "mine" / "report.html").exists()
+
+
+def billed(project: str, cost: float, at: str, **more: Any) -> Any:
+    """A row of the billing export, in the documented form."""
+    begin = datetime.fromisoformat(at)
+    return {
+        "billing_account_id": "01D4EE-079462-DFD6EC",
+        "service": {"id": "C7E2-9256-1C43", "description": "Vertex AI"},
+        "sku": {
+            "id": "N1CO-0000-0001",
+            "description": "Vertex AI: Online/Batch Prediction N1 Predefined Instance Core running in Americas",
+        },
+        "usage_start_time": begin.isoformat(),
+        "usage_end_time": (begin + timedelta(hours=1)).isoformat(),
+        "project": {"id": project, "number": NUMBER, "name": project},
+        "labels": [],
+        "location": {"location": "us-central1", "country": "US", "region": "us-central1"},
+        "export_time": (begin + timedelta(hours=5)).isoformat(),
+        "cost": cost,
+        "currency": "USD",
+        "currency_conversion_rate": 1.0,
+        "usage": {"amount": 14400.0, "unit": "seconds", "amount_in_pricing_units": 4.0, "pricing_unit": "hour"},
+        "credits": [],
+        "invoice": {"month": f"{begin:%Y%m}"},
+        "cost_type": "regular",
+        **more,
+    }
+
+
+def test_the_actual_spend_stands_beside_with_the_moment_until_which_it_is_billed(
+    served: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    month = f"{served.now:%Y-%m}"
+    with BigQuery() as bigquery:
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", bigquery.url)
+        monkeypatch.setenv("BILLING_EXPORT", "bq://acme-billing.export.gcp_billing_export_v1_01D4EE_079462_DFD6EC")
+        for row in (
+            billed(PROJECT, 12.5, f"{month}-02T10:00:00+00:00"),
+            billed(
+                PROJECT,
+                18.0,
+                f"{month}-03T10:00:00+00:00",
+                currency="EUR",
+                currency_conversion_rate=0.9,
+                credits=[{"name": "Committed use", "amount": -1.8, "type": "COMMITTED_USAGE_DISCOUNT"}],
+            ),
+            billed(PROJECT, 99.0, "2026-01-02T10:00:00+00:00"),
+            billed("another-project", 99.0, f"{month}-02T10:00:00+00:00"),
+            billed(
+                PROJECT,
+                99.0,
+                f"{month}-02T10:00:00+00:00",
+                sku={"id": "x", "description": "Vertex AI: Training/Pipelines on N1"},
+            ),
+            billed(
+                PROJECT,
+                99.0,
+                f"{month}-02T10:00:00+00:00",
+                service={"id": "6F81-5844-456A", "description": "Compute Engine"},
+            ),
+        ):
+            bigquery.bill(row)
+        assert served.tick("audit_costs") == 200
+        assert report(tmp_path)["actual"] == {
+            "month": month,
+            "usd": "30.50",
+            "billed_until": f"{month}-03T11:00:00+00:00",
+        }, "12.50, and 18.00 EUR less 1.80 of credit, at 0.9 EUR to the dollar"
+        assert "FROM `acme-billing.export.gcp_billing_export_v1_01D4EE_079462_DFD6EC`" in bigquery.queries[0]
+        (page,) = (tmp_path / "reports").rglob("report.html")
+        assert f"<b>$30.50</b><small>billed for {month}, until {month}-03 11:00 UTC</small>" in page.read_text()
+        bigquery.refusals = [403]
+        assert served.tick("audit_costs") == 200
+        assert report(tmp_path)["actual"] is None, "an export that may not be read costs the report one figure"
+
+
+def test_without_an_export_or_without_rows_nothing_is_said_of_spend(
+    served: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with BigQuery() as bigquery:
+        monkeypatch.setenv("BIGQUERY_EMULATOR_HOST", bigquery.url)
+        assert served.tick("audit_costs") == 200
+        assert bigquery.queries == []
+        monkeypatch.setenv("BILLING_EXPORT", "acme.export.billing")
+        assert served.tick("audit_costs") == 200
+        assert len(bigquery.queries) == 1
+        assert report(tmp_path)["actual"] is None
+
+
+def test_prices_in_force_are_those_of_the_store(served: Cloud, tmp_path: Path) -> None:
+    machine = {"machine": "n1-standard-4", "vcpu": 4, "memory_gb": 15, "usd_hour": "0.2", "source": "our contract"}
+    file = {"schema": "prices/v1", "dated": "2026-11-28", "regions": [{"region": REGION, "machines": [machine]}]}
+    served.world.store.prices.put(json.dumps(file), "ml@example.com")
+    assert served.tick("audit_costs") == 200
+    rows = {one["name"] or one["endpoint"]: one for one in report(tmp_path)["deployed"]}
+    assert rows["legacy"]["usd_month"] == "432.00"
+    with pytest.raises(PermanentError, match="has more than 900000 bytes"):
+        served.world.store.prices.put("x" * 900_001, "ml@example.com")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from local.billing_catalog import BillingCatalog
-from shared.costs.catalog import SERVICE
+from shared.costs.actual import SERVICE
+from shared.wiring import store_from_env
 from tests.unit.cli.conftest import Rollouts
 
 SKUS = Path(__file__).parents[2] / "data" / "billing" / "skus.json"
@@ -66,6 +68,16 @@ def test_skus_of_a_file_need_no_credentials(rollouts: Rollouts, tmp_path: Path) 
     told = json.loads(ran.out)
     assert (ran.code, told["file"], told["priced"]) == (0, str(out), 16)
     assert "europe-west1" in rollouts("prices", "--prices", str(out), "--region", "europe-west1").out
+
+
+def test_a_file_is_put_into_force(rollouts: Rollouts, tmp_path: Path) -> None:
+    out = tmp_path / "catalog.json"
+    rollouts("prices", "--refresh", "--skus", SKUS, "--out", out)
+    assert "name the one file" in rollouts("prices", "--keep").err
+    assert "nobody is named as the author" in rollouts("prices", "--prices", out, "--keep").err
+    assert rollouts("prices", "--prices", out, "--keep", "--author", "ml@example.com").code == 0
+    with closing(store_from_env({"STORE_PATH": str(tmp_path / "store.db")})) as store:
+        assert store.prices.text() == out.read_text()
 
 
 def test_what_cannot_be_refreshed_is_said_and_nothing_is_written(
