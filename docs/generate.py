@@ -34,6 +34,7 @@ NOTICES = ROOT / "tests" / "data" / "notices"
 EVERY_KEY = ROOT / "docs" / "policies" / "every-key.yaml"
 EXPERIMENT = ROOT / "docs" / "policies" / "experiment.yaml"
 BLUE_GREEN = ROOT / "docs" / "policies" / "blue-green.yaml"
+EDGE = ROOT / "docs" / "policies" / "edge.yaml"
 _MARKED = re.compile(r"(<!-- generated: (?P<name>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _INLINE = re.compile(r"``([^`]+)``")
 
@@ -105,6 +106,7 @@ def _rows() -> Iterator[tuple[str, str]]:
     arms["objective"]["good_to"] = 120  # instead of good_from
     example["rollout"]["experiment"] = arms
     example["rollout"]["blue_green"] = yaml.safe_load(BLUE_GREEN.read_text(encoding="utf-8"))["rollout"]["blue_green"]
+    example["targets"].append(yaml.safe_load(EDGE.read_text(encoding="utf-8"))["targets"][0])
     yield from _rows_of(Policy, whole["properties"], whole["$defs"], _Place("", example, None, ""))
 
 

@@ -113,6 +113,21 @@ resource "google_storage_bucket_iam_member" "artifacts" {
   member   = module.function["register_model"].member
 }
 
+resource "google_storage_bucket_iam_member" "exports" {
+  for_each = local.exporting
+  bucket   = each.value.bucket
+  role     = each.value.role
+  member   = module.function[each.value.function].member
+}
+
+# An export is copied from where training has left it.
+resource "google_storage_bucket_iam_member" "exported" {
+  for_each = length(var.delivery.export_buckets) > 0 ? toset(var.delivery.artifact_buckets) : []
+  bucket   = each.value
+  role     = "roles/storage.objectViewer"
+  member   = module.function["advance_rollout"].member
+}
+
 module "endpoint" {
   for_each     = var.endpoints
   source       = "./modules/endpoint"

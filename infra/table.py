@@ -14,9 +14,12 @@ TABLE = Path(__file__).parent / "functions.yaml"
 HTTPS = "https"
 SCHEDULE = "schedule"
 KEYS = frozenset(
-    """does wakes_on every callers attempts backoff permissions store reports live publishes secrets environment
-    memory timeout instances warm""".split()  # noqa: SIM905 - a list of seventeen words is not clearer
+    """does wakes_on every callers attempts backoff permissions store reports live exports publishes secrets environment
+    memory timeout instances warm""".split()  # noqa: SIM905 - a list of eighteen words is not clearer
 )
+
+
+_OBJECTS = {"read": LIVE, "write": LIVE_WRITE}
 
 
 class TableError(Exception):
@@ -40,6 +43,8 @@ class Row:
     reports: bool = False
     live: str = ""
     """``read`` or ``write``."""
+    exports: str = ""
+    """Likewise, of the buckets of edge devices."""
     publishes: tuple[str, ...] = ("dead-letters",)
     secrets: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -61,7 +66,7 @@ class Row:
                 *self.permissions,
                 *(STORE if self.store else ()),
                 *(REPORTS if self.reports else ()),
-                *({"read": LIVE, "write": LIVE_WRITE}.get(self.live, ())),
+                *(one for access in (self.live, self.exports) for one in _OBJECTS.get(access, ())),
                 *((PUBLISH,) if self.publishes else ()),
                 *((SECRETS,) if self.secrets else ()),
             )

@@ -14,6 +14,7 @@ locals {
       store       = try(row.store, true)
       reports     = try(row.reports, false)
       live        = try(row.live, "")
+      exports     = try(row.exports, "")
       publishes   = try(row.publishes, ["dead-letters"])
       secrets     = try(row.secrets, {})
       environment = try(row.environment, {})
@@ -45,9 +46,18 @@ locals {
         green   = try(policy.rollout.strategy, "") != "blue_green" ? "" : "${can(tonumber(target.endpoint)) ? "no-" : ""}${target.endpoint}-green"
         machine = policy.machine
         checks  = try(policy.rollout.checks, [])
-      }
+      } if try(target.bucket, "") == "" # nobody measures what is exported to a bucket
     }
   ]...)
+
+  # Who reads and writes the buckets of edge devices.
+  exporting = {
+    for pair in setproduct([for name, row in local.table : name if row.exports != ""], var.delivery.export_buckets) : join("/", pair) => {
+      function = pair[0]
+      bucket   = pair[1]
+      role     = local.table[pair[0]].exports == "write" ? "roles/storage.objectUser" : "roles/storage.objectViewer"
+    }
+  }
 
   target_projects = setunion([var.project.id], [for target in local.targets : target.project])
 }

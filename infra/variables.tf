@@ -24,6 +24,7 @@ variable "delivery" {
     zips             = optional(string, "../build/functions") # likewise
     serving_accounts = optional(list(string), [])             # e-mail addresses that policies name as service_account
     artifact_buckets = optional(list(string), [])             # where models lie that register_model uploads
+    export_buckets   = optional(list(string), [])             # where policies export versions for edge devices
     publishers       = optional(list(string), [])             # members that may announce training runs and quality
   })
   default  = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -59,6 +60,10 @@ class Buckets(Protocol):
         """Content and metadata in one, if the object still has that generation (0: is not there yet); ConflictError otherwise."""
         ...
 
+    def delete(self, found: Object) -> None:
+        """Delete exactly that generation; one that is gone already is no error."""
+        ...
+
     def copy(self, source: Object, bucket: str, name: str) -> Object:
         """A copy of exactly that generation, made by Cloud Storage itself."""
         ...
@@ -107,6 +112,12 @@ class RestBuckets:
             headers={"Content-Type": f"multipart/related; boundary={_BOUNDARY}"},
         )
         return _object(answer.json())
+
+    def delete(self, found: Object) -> None:
+        query = {"ifGenerationMatch": str(found.generation)}
+        what = f"deleting gs://{found.bucket}/{found.name}"
+        with suppress(NotFoundError):
+            self._ask("DELETE", what, _path(found.bucket, found.name), params=query)
 
     def copy(self, source: Object, bucket: str, name: str) -> Object:
         path = f"{_path(source.bucket, source.name)}/rewriteTo/b/{bucket}/o/{quote(name, safe='')}"

@@ -7,7 +7,7 @@ from cloudevents.http import CloudEvent
 
 from shared import runtime
 from shared.actions.retire import retire_models as retire
-from shared.permissions import LIVE, PUBLISH, STORE
+from shared.permissions import LIVE_WRITE, PUBLISH, STORE
 from shared.wiring import world
 
 PERMISSIONS = (
@@ -20,7 +20,7 @@ PERMISSIONS = (
     "aiplatform.endpoints.update",
     "aiplatform.models.delete",
     "aiplatform.models.list",
-    *LIVE,
+    *LIVE_WRITE,
     *STORE,
     PUBLISH,
 )

@@ -83,12 +83,21 @@ def _of_version(world: World, version: ModelVersion) -> Node:
         node.sources += [artifact] if artifact else []
         return node
     trained = Node("training run", run, {"finished": said["finished"]} if "finished" in said else {})
+    if others := _variants(world, version):
+        trained.detail["made also"] = ", ".join(others)
     trained.sources += [artifact] if artifact else []
     for kind, label in (("code", "vr-code"), ("dataset", "vr-dataset")):
         if name := said.get(kind) or version.labels.get(label, ""):
             trained.sources.append(Node(kind, name))
     node.sources.append(trained)
     return node
+
+
+def _variants(world: World, version: ModelVersion) -> list[str]:
+    """Other models of the same training run, as the index has them."""
+    label = version.labels.get("vr-run")
+    found = [v for v in world.store.indexed_versions() if label and v.labels.get("vr-run") == label]
+    return [f"{v.model}@{v.version}" for v in found if v.model != version.model]
 
 
 def draw(node: Node, indent: str = "", branch: str = "") -> Iterator[str]:

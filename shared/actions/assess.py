@@ -29,7 +29,7 @@ from shared.rollout.decide import Kind, decide
 from shared.rollout.evidence import Evidence, Proving, could_not_look, gather, looked_until, passed_over
 from shared.rollout.experimenting import needs_experiment_step
 from shared.rollout.labels import read_labels
-from shared.rollout.names import shadow_target
+from shared.rollout.names import export_place, shadow_target
 from shared.rollout.observed import Endpoint, TargetRef
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.steps import has_drifted, has_lost_its_way_back
@@ -127,6 +127,13 @@ def _endpoints(world: World, rollouts: Sequence[Rollout]) -> dict[TargetRef, End
             found |= {e.ref: e for e in world.endpoints.list(project, region) if e.ref in wanted}
         except RolloutsError as exc:  # a project that may not be read among them: it must not stop the others
             log.warning(f"{project}/{region} cannot be read in this tick: {exc}")
+    for ref in sorted({r.target for r in rollouts if r.phase.is_open and export_place(r.target)}):
+        try:
+            endpoint = world.endpoints.get(ref)
+        except RolloutsError as exc:
+            log.warning(f"{ref} cannot be read in this tick: {exc}")
+            continue
+        found |= {ref: endpoint} if endpoint else {}
     return found
 
 

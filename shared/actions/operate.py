@@ -87,6 +87,10 @@ def deploy_spec(turn: Turn, deployed_id: str) -> DeploySpec:
     from shared.vertex.endpoints import DeploySpec
 
     policy, rollout, target = turn.situation.policy, turn.rollout, _target(turn)
+    version = None
+    if target.bucket:
+        ref = rollout.target
+        version = turn.world.registry.version(ref.project, ref.region, rollout.model, rollout.version)
     return DeploySpec(
         deployed_id=deployed_id,
         project=rollout.target.project,
@@ -98,6 +102,7 @@ def deploy_spec(turn: Turn, deployed_id: str) -> DeploySpec:
         service_account=target.service_account,
         access_logging=target.access_logging,
         min_replicas=policy.machine.replicas.min,
+        artifact_uri=version.artifact_uri if version else "",
     )
 
 

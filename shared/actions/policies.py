@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from shared.errors import PermanentError
 from shared.policy.schema import Policy, Target
+from shared.rollout.names import export_target
 from shared.rollout.observed import TargetRef
 from shared.rollout.record import Rollout
 from shared.wiring import World
@@ -21,7 +22,10 @@ def policy_of(world: World, rollout: Rollout) -> Policy:
 
 def target_ref(world: World, target: Target) -> TargetRef:
     """The target by ids; a policy need not name the project it is used in."""
-    return TargetRef(target.project or world.project, target.region, target.endpoint)
+    project = target.project or world.project
+    if target.bucket:
+        return export_target(project, target.region, target.bucket, target.endpoint)
+    return TargetRef(project, target.region, target.endpoint)
 
 
 def target_of(world: World, policy: Policy, ref: TargetRef) -> Target | None:

@@ -7,7 +7,7 @@ that shows itself by its label.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 from shared import log, topics
 from shared.actions.indexing import index_version
 from shared.actions.record import record_entry
-from shared.errors import AlreadyExistsError, NotYetError, PermanentError, TransientError
+from shared.errors import AlreadyExistsError, NotYetError, PermanentError, RolloutsError, TransientError
 from shared.events.model import ModelUploaded, model_uploaded_message
 from shared.events.training import TrainingRun
 from shared.policy.schema import Policy
 from shared.rollout.aliases import CANDIDATE, DEFAULT
-from shared.rollout.lineage import CODE, DATASET, JOB, RUN
+from shared.rollout.lineage import CODE, DATASET, JOB, RUN, VARIANT_OF
 from shared.rollout.names import label_key, label_value
 from shared.rollout.observed import ModelVersion
 from shared.rollout.record import LedgerEntry
@@ -63,11 +63,29 @@ class Training:
         return label_value(f"{self.policy.model}-{self.label}")
 
 
-def register_model(world: World, run: TrainingRun, holder: str) -> ModelVersion | None:
-    """The version of this run, made or found; None where no policy wants it. NotYetError while the upload is under way."""
-    training = _read_training(world, run)
-    if training is None:
-        return None
+def register_model(world: World, run: TrainingRun, holder: str) -> list[ModelVersion]:
+    """The versions of this run, made or found: one for each policy that wants it. NotYetError while an upload is under way.
+
+    One that is refused does not keep the others from being registered, and is told once they are.
+    """
+    done: list[ModelVersion] = []
+    waiting: list[RolloutsError] = []
+    for training in _read_trainings(world, run):
+        try:
+            version = training if isinstance(training, RolloutsError) else _register(world, training, holder)
+        except RolloutsError as exc:
+            version = exc
+        if isinstance(version, RolloutsError):
+            waiting.append(version)
+        elif version is not None:
+            done.append(version)
+    if waiting:
+        raise next((exc for exc in waiting if isinstance(exc, TransientError)), waiting[0])
+    return done
+
+
+def _register(world: World, training: Training, holder: str) -> ModelVersion | None:
+    run = training.run
     if training.policy.mode == "observe":
         _say_only(world, training)
         return None
@@ -96,17 +114,39 @@ def _say_only(world: World, training: Training) -> None:
     record_entry(world, entry)
 
 
-def _read_training(world: World, run: TrainingRun) -> Training | None:
-    """The policy that the run belongs to, and what the message did not say."""
+def _read_trainings(world: World, run: TrainingRun) -> Iterator[Training | RolloutsError]:
+    """The policies that the run belongs to, and what the message did not say."""
     if run.kind == "pipeline":
         run, artifacts, metrics, dataset, uploaded = _read_pipeline(world, run)
     else:
         artifacts, metrics, dataset, uploaded = {}, {}, "", None
-    policy = _match(world, run)
-    if policy is None:
+    policies = _matching(world, run)
+    if not policies:
         log.info(f"ignored: no policy registers {run.kind} {run.display_name or run.model or run.run_id}")
-        return None
-    artifact = run.artifact_uri or _pick(policy, artifacts, run)
+    artifacts = {**artifacts, **{name: one.artifact_uri for name, one in run.variants.items()}}
+    for policy in policies:
+        try:
+            yield _training(world, policy, run, artifacts, metrics, dataset, uploaded)
+        except RolloutsError as exc:
+            yield exc
+
+
+def _training(
+    world: World,
+    policy: Policy,
+    run: TrainingRun,
+    artifacts: Mapping[str, str],
+    metrics: Mapping[str, float],
+    dataset: str,
+    uploaded: str | None,
+) -> Training:
+    own = policy.register_
+    is_variant = own.artifact is not None and (own.artifact in artifacts or own.variant_of is not None)
+    artifact = _pick(policy, artifacts, run) if is_variant else run.artifact_uri or _pick(policy, artifacts, run)
+    variant = run.variants.get(own.artifact or "")
+    # What the message says of the run's own model is not true of another one.
+    is_other = variant is not None or own.variant_of is not None
+    said = variant.metrics if variant else None if is_other else run.metrics or metrics
     adopted = uploaded or (run.labels.get(ADOPTED, "") if run.kind == "training_pipeline" else "")
     if not artifact and not adopted:
         raise PermanentError(
@@ -118,7 +158,7 @@ def _read_training(world: World, run: TrainingRun) -> Training | None:
         project=run.project or world.project,
         region=run.region or policy.targets[0].region,
         artifact_uri=artifact or "",
-        metrics=run.metrics or metrics,
+        metrics=said or {},
         dataset=run.dataset or dataset,
         adopted=adopted or "",
     )
@@ -166,8 +206,9 @@ def _pick(policy: Policy, artifacts: Mapping[str, str], run: TrainingRun) -> str
     return next(iter(artifacts.values()), None)
 
 
-def _match(world: World, run: TrainingRun) -> Policy | None:
+def _matching(world: World, run: TrainingRun) -> list[Policy]:
     """By the model that a plain message names, or by the job's display name."""
+    found = []
     for stored in world.store.policies():
         source = stored.policy.register_.source
         wanted = {
@@ -176,11 +217,11 @@ def _match(world: World, run: TrainingRun) -> Policy | None:
             "training_pipeline": source.training_pipeline,
         }.get(run.kind)
         if run.kind == "message":
-            if source.message and stored.model == run.model:
-                return stored.policy
+            if source.message and run.model in (stored.model, stored.policy.register_.variant_of):
+                found.append(stored.policy)
         elif wanted and wanted == run.display_name:
-            return stored.policy
-    return None
+            found.append(stored.policy)
+    return found
 
 
 def _find(world: World, training: Training) -> ModelVersion | None:
@@ -258,6 +299,7 @@ def version_labels(training: Training) -> dict[str, str]:
     given = {**{k: v for k, v in run.labels.items() if k != ADOPTED}, **training.policy.register_.labels}
     labels = {label_key(key): label_value(value) for key, value in given.items()}
     lineage = {RUN: training.label, DATASET: training.dataset, CODE: run.code_revision, JOB: run.display_name}
+    lineage[VARIANT_OF] = training.policy.register_.variant_of
     return labels | {key: label_value(value) for key, value in lineage.items() if value}
 
 

@@ -7,11 +7,11 @@ TrainingPipelines are found by polling and published in our own form, which trai
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from shared.errors import PermanentError
 from shared.events.log_entry import LogEntry
@@ -62,6 +62,22 @@ class TrainingRun:
     pipeline_job: str | None
     """The full name of the PipelineJob that this run belongs to (Model.pipeline_job)."""
     finished_at: datetime | None
+    variants: Mapping[str, Variant] = field(default_factory=dict)
+    """Further models of the same run, such as a light one for edge devices, by the name that a policy has in ``register.artifact``."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One further model that a run has made."""
+
+    artifact_uri: str
+    metrics: Mapping[str, float] | None = None
+
+
+class _Variant(Theirs):
+    model_config = ConfigDict(extra="forbid")
+    artifact_uri: Text
+    metrics: dict[str, float] | None = None
 
 
 class _Wire(Ours):
@@ -79,6 +95,7 @@ class _Wire(Ours):
     code_revision: Text | None = None
     pipeline_job: Text | None = None
     finished_at: Moment | None = None
+    variants: dict[str, _Variant] = Field(default_factory=dict)
 
 
 class _PipelinePayload(Theirs):
@@ -135,6 +152,7 @@ def _own(value: Mapping[str, Any]) -> TrainingRun:
         code_revision=wire.code_revision,
         pipeline_job=wire.pipeline_job or (wire.resource if wire.kind == "pipeline" else None),
         finished_at=wire.finished_at,
+        variants={name: Variant(one.artifact_uri, one.metrics) for name, one in wire.variants.items()},
     )
 
 

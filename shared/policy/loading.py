@@ -100,7 +100,8 @@ def _clashes(loaded: Iterable[LoadedPolicy]) -> Iterator[Problem]:
             )
         for number, target in enumerate(one.policy.targets):
             path: KeyPath = ("targets", number, "endpoint")
-            place = endpoints.setdefault((target.project, target.region, target.endpoint), one.place(path))
+            name = f"{target.bucket}/{target.endpoint}" if target.bucket else target.endpoint
+            place = endpoints.setdefault((target.project, target.region, name), one.place(path))
             if place != one.place(path):
                 message = f"{target.endpoint} in {target.region} belongs to another policy already, in {place}"
                 yield one.problem(path, message, "an endpoint belongs to one policy")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -16,7 +16,7 @@ from shared.policy.base import Strict
 from shared.policy.blue_green import LONGEST_NAME, BlueGreen
 from shared.policy.experiment import Experiment, Objective
 from shared.policy.findings import Finding, refuse
-from shared.policy.rollout import Check, Confidence, Labels, Metrics, Patience, RolloutSpec, Stage, Standby
+from shared.policy.rollout import MEASURED, Check, Confidence, Labels, Metrics, Patience, RolloutSpec, Stage, Standby
 from shared.policy.shadow import Comparison, Shadow
 from shared.policy.times import Approval, Freeze, Window
 from shared.policy.units import Duration, Share, described
@@ -91,6 +91,9 @@ class Target(Strict):
     region: Region
     endpoint: EndpointId
     """Created when missing, except where it is a number: only Vertex AI gives those."""
+    bucket: str | None = Field(default=None, pattern=r"^[a-z0-9][a-z0-9._-]{1,61}[a-z0-9]$")
+    """A bucket for edge devices in the place of an endpoint: the version's files go into the folder that ``endpoint`` names, with a manifest,
+    and ``current.json`` there says which version devices are to follow."""
     project: str | None = None
     """Default: the project that the functions run in."""
     dedicated: bool = False
@@ -154,7 +157,9 @@ class Register(Strict):
     required_labels: list[str] = Field(default=[])
     """A version that lacks one of them is refused by the gate."""
     artifact: str | None = None
-    """Which output of a pipeline is the model, where it has several: the output's name."""
+    """Which output of a pipeline, or which of a message's ``variants``, is the model, where there are several: its name."""
+    variant_of: ModelId | None = None
+    """The model whose training runs make this one too, such as a light one for edge devices; a plain message names only that model."""
 
 
 class GateMetric(Strict):
@@ -315,14 +320,62 @@ class Policy(Strict):
     def _apart(self) -> Self:
         refuse(
             [
+                *self._nameless_variant(),
                 *self._same_targets(),
                 *self._scattered_targets(),
                 *self._unlogged_targets(),
                 *self._observed_arms(),
                 *self._unnamed_pairs(),
+                *self._unfit_exports(),
             ]
         )
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _followed(cls, value: Any) -> Any:
+        """Devices follow one version: one stage, and it need not be said."""
+        targets = value.get("targets") if isinstance(value, dict) else None
+        if isinstance(targets, list) and any(isinstance(one, dict) and one.get("bucket") for one in targets):
+            rollout = value.get("rollout") or {}
+            return (
+                {**value, "rollout": {"stages": [{"traffic": 100}], **rollout}} if isinstance(rollout, dict) else value
+            )
+        return value
+
+    def _unfit_exports(self) -> Iterator[Finding]:
+        """What is exported has no machine, and no traffic that could be split or mirrored."""
+        kinds = {target.bucket is not None for target in self.targets}
+        if kinds == {False}:
+            return
+        judged = (("targets",), ("rollout",), ("mode",), ("budget",))
+        if len(kinds) > 1:
+            message = "some targets are endpoints and some are buckets"
+            yield Finding(message, ("targets",), "a policy for each: a variant has its own", judged)
+        if len(self.rollout.stages) > 1:
+            message = "devices follow one version: there is no share of them"
+            yield Finding(message, ("rollout", "stages"), "left out, or one stage with traffic: 100", judged)
+        if self.rollout.strategy != "canary" or self.rollout.shadow:
+            message = "what is exported answers no requests that could be split or mirrored"
+            yield Finding(message, ("rollout",), "neither strategy nor shadow", judged)
+        if self.mode == "observe":
+            yield Finding("an export cannot be observed: nobody else makes one", ("mode",), "enforce", judged)
+        if self.budget:
+            yield Finding("an export has no machine to be paid for", ("budget",), "left out", judged)
+        for number, check in enumerate(self.rollout.checks):
+            if check.metric in MEASURED:
+                message = f"Vertex AI measures no {check.metric} of devices"
+                yield Finding(message, ("rollout", "checks", number), "a metric that devices report", judged)
+
+    def _nameless_variant(self) -> Iterator[Finding]:
+        """Two models of one run have artifacts of their own."""
+        own = self.register_
+        judged = (("register",), ("model",))
+        if own.variant_of == self.model:
+            yield Finding("a model is no variant of itself", ("register", "variant_of"), "another model", judged)
+        if own.variant_of and not own.artifact:
+            message = f"nothing says which of the models of a run of {own.variant_of} is this one"
+            yield Finding(message, ("register",), "register.artifact with its name", judged)
 
     def _unlogged_targets(self) -> Iterator[Finding]:
         """A shadow that reads the log needs one to read."""
@@ -359,7 +412,8 @@ class Policy(Strict):
     def _same_targets(self) -> Iterator[Finding]:
         first: dict[tuple[str | None, str, str], int] = {}
         for number, target in enumerate(self.targets):
-            before = first.setdefault((target.project, target.region, target.endpoint), number)
+            name = f"{target.bucket}:{target.endpoint}" if target.bucket else target.endpoint
+            before = first.setdefault((target.project, target.region, name), number)
             if before != number:
                 message = f"the same endpoint as targets[{before}]"
                 yield Finding(message, ("targets", number), "each endpoint once", (("targets",),))

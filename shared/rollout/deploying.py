@@ -13,7 +13,7 @@ from shared.rollout.moving import (
     plan_operation_end,
     plan_take_back,
 )
-from shared.rollout.names import deployed_model_id
+from shared.rollout.names import deployed_model_id, export_place
 from shared.rollout.observed import Endpoint, OperationState
 from shared.rollout.record import Phase
 from shared.rollout.split import format_split
@@ -125,6 +125,9 @@ def plan_deployment(s: Situation) -> Step:
         if waited > VISIBLE_WITHIN + s.policy.rollout.deploy_within:
             return Close(Phase.FAILED, f"v{r.version} was deployed and somebody has undeployed it")
         return Wait(f"v{r.version} was deployed and is not visible yet")
+    if export_place(r.target) and not op.name and waited >= VISIBLE_WITHIN:
+        # Copying is no operation that goes on by itself: whoever did it has died, and what is there is not copied again.
+        return Forget(f"the export of v{r.version} was interrupted")
     if waited < s.policy.rollout.deploy_within:
         return Wait(f"v{r.version} has been deploying for {format_duration(waited)}")
     if not op.name:
@@ -148,10 +151,11 @@ def plan_deploy(s: Situation, endpoint: Endpoint, stable_id: str, stable_version
         draw += 1
     beside = f" beside v{stable_version}" if stable_version else ", the first"
     attempt = f" (attempt {r.attempt})" if r.attempt > 1 else ""
-    machine = s.policy.machine.type
-    return Deploy(
-        deployed_id, r.attempt, stable_id, stable_version, f"Deploying v{r.version}{beside} on {machine}{attempt}"
+    export = export_place(r.target)
+    verb, where = (
+        ("Exporting", f"to gs://{'/'.join(export)}") if export else ("Deploying", f"on {s.policy.machine.type}")
     )
+    return Deploy(deployed_id, r.attempt, stable_id, stable_version, f"{verb} v{r.version}{beside} {where}{attempt}")
 
 
 def wait_for_attempt(s: Situation) -> Step | None:

@@ -8,6 +8,8 @@ from shared.rollout.names import version_number
 from shared.rollout.observed import ModelVersion
 
 RUN, DATASET, CODE, JOB = "vr-run", "vr-dataset", "vr-code", "vr-job"
+VARIANT_OF = "vr-variant-of"
+"""The model whose training run has made this version too; both carry the same run."""
 
 
 def is_twin(version: ModelVersion, versions: Iterable[ModelVersion]) -> bool:

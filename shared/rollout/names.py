@@ -50,6 +50,23 @@ def shadow_target(rollout: str, target: TargetRef) -> TargetRef:
     return TargetRef(target.project, target.region, name)
 
 
+EXPORT = "gs:"
+"""Before bucket and folder, in the place of an endpoint's id, which has no colon."""
+
+
+def export_target(project: str, region: str, bucket: str, folder: str) -> TargetRef:
+    """The target of versions that are exported to a bucket."""
+    return TargetRef(project, region, f"{EXPORT}{bucket}:{folder}")
+
+
+def export_place(target: TargetRef) -> tuple[str, str] | None:
+    """Bucket and folder of such a target; None for an endpoint."""
+    if not target.endpoint.startswith(EXPORT):
+        return None
+    bucket, _, folder = target.endpoint.removeprefix(EXPORT).partition(":")
+    return bucket, folder
+
+
 GREEN = "-green"
 
 

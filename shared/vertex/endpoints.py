@@ -51,6 +51,8 @@ class DeploySpec:
     """Cannot be changed without another deployment."""
     min_replicas: int
     """At the start; the policy's minimum, or what the traffic needs by then."""
+    artifact_uri: str = ""
+    """Where the version's files are; only for one that is exported."""
 
 
 class Endpoints:

@@ -1,4 +1,4 @@
-"""Endpoints, of which two may be one (blue-green): then the split is the pointer in the bucket that clients read.
+"""Endpoints, of which two may be one (blue-green): then the split is the pointer in the bucket that clients read. Exports are beside them.
 
 The first write of a switch gives the next endpoint's model all of its own traffic, which nobody asks for yet; the second moves the pointer,
 if it is still the one that was read. Between and after them both endpoints answer, so there is never none. Back it is the second write alone.
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 
 from shared.errors import ConflictError, PermanentError, RefusedError
 from shared.rollout.labels import PAIR
-from shared.rollout.names import green_target
-from shared.rollout.observed import Endpoint, Pair, Pointer, TargetRef
+from shared.rollout.names import export_place, green_target
+from shared.rollout.observed import Endpoint, OperationState, Pair, Pointer, TargetRef
 from shared.rollout.pairing import as_one, pointed
-from shared.vertex.endpoints import Endpoints
+from shared.vertex.endpoints import DeploySpec, Endpoints
+from shared.vertex.exports import OPERATION, Exports
 
 if TYPE_CHECKING:
     from shared.buckets import Buckets, Object
@@ -35,9 +36,12 @@ class PairedEndpoints(Endpoints):
     def __init__(self, bucket: str, buckets: Callable[[], Buckets]) -> None:
         super().__init__()
         self._bucket, self._buckets = bucket, buckets
+        self._exports = Exports(buckets)
 
     def get(self, ref: TargetRef) -> Endpoint | None:
         """As it is now; the second of a pair is answered with both, under the first one's name."""
+        if export_place(ref):
+            return self._exports.get(ref)
         found = super().get(ref)
         if found is None or PAIR not in found.labels:
             return found
@@ -71,6 +75,8 @@ class PairedEndpoints(Endpoints):
 
     def write_traffic(self, endpoint: Endpoint, split: Mapping[str, int], labels: Mapping[str, str]) -> Endpoint:
         pair = endpoint.pair
+        if export_place(endpoint.ref):
+            return self._exports.write_traffic(endpoint, split, labels)
         if pair is None:
             return super().write_traffic(endpoint, split, labels)
         shares = {deployed_id: share for deployed_id, share in split.items() if share}
@@ -84,11 +90,23 @@ class PairedEndpoints(Endpoints):
 
     def write_labels(self, endpoint: Endpoint, labels: Mapping[str, str]) -> Endpoint:
         pair = endpoint.pair
+        if export_place(endpoint.ref):
+            return self._exports.write_labels(endpoint, labels)
         if pair is None:
             return super().write_labels(endpoint, labels)
         if pair.live is None:
             raise ConflictError(f"neither endpoint of {endpoint.ref} is live, so there is nothing to write labels on")
         return self._point(endpoint, pair, pair.live, labels)
+
+    def deploy(self, ref: TargetRef, spec: DeploySpec) -> str:
+        return self._exports.deploy(ref, spec) if export_place(ref) else super().deploy(ref, spec)
+
+    def undeploy(self, ref: TargetRef, deployed_id: str) -> str:
+        return self._exports.undeploy(ref, deployed_id) if export_place(ref) else super().undeploy(ref, deployed_id)
+
+    def operation(self, region: str, name: str) -> OperationState:
+        is_export = name.startswith(OPERATION)
+        return OperationState(name, done=True) if is_export else super().operation(region, name)
 
     def couple(self, blue: Endpoint, labels: Mapping[str, str]) -> None:
         """Make two endpoints one: what is live is said before anybody looks there. Repeating it changes nothing."""

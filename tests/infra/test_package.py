@@ -46,7 +46,7 @@ def test_the_same_sources_give_the_same_bytes_whenever_and_wherever_they_are(tmp
 def test_each_zip_is_under_250_kilobytes(tmp_path: Path) -> None:
     """The two that show pages carry templates, and one the price book; one knows every strategy: no rollback waits for them."""
     sizes = {package.function: package.bytes for package in package_all(ROOT, tmp_path)}
-    assert max(sizes.pop(name) for name in ("advance_rollout", "audit_costs", "status_page")) < 280_000
+    assert max(sizes.pop(name) for name in ("advance_rollout", "audit_costs", "status_page")) < 300_000
     assert max(sizes.values()) < 250_000, sizes
 
 
