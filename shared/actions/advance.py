@@ -22,10 +22,12 @@ from shared.policy.schema import Policy
 from shared.rollout.decide import decide
 from shared.rollout.experimenting import form_arms
 from shared.rollout.gate import GateResult
+from shared.rollout.lineage import RUN
 from shared.rollout.names import green_target, pool_id, rollout_id, shadow_target
 from shared.rollout.observed import Endpoint, ModelVersion, OperationState, Pool
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.steps import Forget, Situation, Step, Wait, plan_step
+from shared.rollout.together import Partner
 from shared.rollout.windows import why_barred
 from shared.store.store import StoredRollout
 from shared.wiring import World
@@ -96,6 +98,7 @@ def look(
         shadow=_shadow(world, rollout),
         pool=_pool(world, policy, rollout) if is_turn else None,
         **_arms(world, policy, rollout) if is_turn else {},
+        partners=_partners(world, policy, rollout),
         green=world.endpoints.plain(green_target(rollout.target)) if is_turn and policy.rollout.blue_green else None,
         has_bucket=bool(world.live_bucket),
         busy=world.store.busy(rollout.target) if is_queued else "",
@@ -141,6 +144,20 @@ def _arms(world: World, policy: Policy, rollout: Rollout) -> dict[str, Any]:
     arms, named = form_arms(spec, queued, versions)
     leading = tuple(r for r in others if r.phase.is_open and r.arms)
     return {"arms": arms, "named": named, "leading": leading}
+
+
+def _partners(world: World, policy: Policy, rollout: Rollout) -> tuple[Partner, ...]:
+    """What became of the other variants of its run, as index and records have it."""
+    if not policy.rollout.together or rollout.phase not in (Phase.DEPLOYING, Phase.CANARY, Phase.WATCHING):
+        return ()
+    own = next((v for v in world.store.indexed_versions(rollout.model) if v.version == rollout.version), None)
+    run = own.labels.get(RUN) if own else None
+    found = []
+    for model in policy.rollout.together:
+        version = next((v for v in world.store.indexed_versions(model) if run and v.labels.get(RUN) == run), None)
+        rollouts = [r for r in world.store.rollouts_of_model(model) if version and r.version == version.version]
+        found.append(Partner(model, version.version if version else "", tuple(rollouts)))
+    return tuple(found)
 
 
 def _operation(world: World, rollout: Rollout) -> OperationState | None:

@@ -171,6 +171,12 @@ def ask_approval(turn: Turn, step: steps.AskApproval) -> StoredRollout:
     return turn.record(after, turn.telling("ask", step.sentence, "warning"))
 
 
+def ready(turn: Turn, step: steps.Ready) -> StoredRollout:
+    """Said once; the partners' steps look for it."""
+    after = turn.rollout.moved(turn.world.now(), ready=True)
+    return turn.record(after, turn.telling("hold", step.sentence))
+
+
 def ask(turn: Turn, step: steps.AskRollback) -> StoredRollout:
     ask_rollback(turn.world, turn.rollout, step.sentence, step.checks, step.deployed)
     return turn.stored
@@ -216,6 +222,7 @@ APPLY: dict[type[steps.Step], Callable[[Turn, Any], StoredRollout]] = {
     steps.Lower: lower,
     steps.Pause: pause,
     steps.AskApproval: ask_approval,
+    steps.Ready: ready,
     steps.AskRollback: ask,
     steps.Supersede: supersede,
     steps.Tend: shadow.tend,

@@ -262,6 +262,8 @@ def _needs_step(rollout: Rollout, policy: Policy, endpoints: Mapping[TargetRef, 
         return True
     if rollout.phase is Phase.SHADOW:
         return needs_shadow_step(rollout, endpoints)
+    if policy.rollout.together and not rollout.hold:
+        return True  # what becomes of the other variants is no part of this view
     endpoint = endpoints.get(rollout.target)
     if endpoint is None:
         return True

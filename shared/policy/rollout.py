@@ -207,6 +207,9 @@ class RolloutSpec(Strict):
     """A stage before the first share; a model's first version has none."""
     stages: list[Stage] = Field(default=[Stage(traffic=10), Stage(traffic=50), Stage(traffic=100)], min_length=1)
     checks: list[Check] = Field(default=[])
+    together: list[str] = Field(default=[])
+    """Other models that the same training run makes (variants): the last stage waits until their versions of the run are ready for theirs or have
+    all their traffic, and what one of them loses this one gives back. None: promoted apart."""
     metrics: Metrics = Metrics()
     standby: Standby = Standby()
     windows: list[Window] = Field(default=[])

@@ -370,7 +370,16 @@ class Policy(Strict):
     def _nameless_variant(self) -> Iterator[Finding]:
         """Two models of one run have artifacts of their own."""
         own = self.register_
-        judged = (("register",), ("model",))
+        judged = (("register",), ("model",), ("rollout",), ("targets",))
+        together = self.rollout.together
+        if self.model in together:
+            yield Finding("a model is not its own variant", ("rollout", "together"), "other models", judged)
+        if together and len(self.targets) > 1:
+            message = "the later targets would wait for the first one's promotion, and that for them"
+            yield Finding(message, ("rollout", "together"), "one target, or promoted apart", judged)
+        if together and (self.mode == "observe" or self.rollout.experiment):
+            message = "neither what is observed nor an experiment can wait for another model"
+            yield Finding(message, ("rollout", "together"), "left out", judged)
         if own.variant_of == self.model:
             yield Finding("a model is no variant of itself", ("register", "variant_of"), "another model", judged)
         if own.variant_of and not own.artifact:

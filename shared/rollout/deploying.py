@@ -31,6 +31,7 @@ from shared.rollout.step_kinds import (
     pause,
 )
 from shared.rollout.stranding import plan_end_without_heir
+from shared.rollout.together import why_apart
 
 
 def plan_deploying(s: Situation) -> Step:
@@ -48,6 +49,9 @@ def plan_deploying(s: Situation) -> Step:
         return plan_deploy(s, endpoint, r.stable_id, r.stable_version)
     if r.operation is not None and r.operation.kind == "deploy":
         return Forget(f"v{r.version} is ready")
+    apart = why_apart(s.partners)
+    if apart and not endpoint.share(r.deployed_id):
+        return Close(Phase.REJECTED, f"Rejected v{r.version} before it had traffic: {apart}")
     return plan_confirmation(s, endpoint) or _plan_place(s, endpoint) or _plan_ready(s, endpoint)
 
 

@@ -30,6 +30,7 @@ from shared.rollout.step_kinds import (
     Wait,
     pause,
 )
+from shared.rollout.together import plan_together
 
 
 def plan_confirmation(s: Situation, endpoint: Endpoint) -> Step | None:
@@ -101,9 +102,12 @@ def plan_move(s: Situation, endpoint: Endpoint, stage: int, decision: Decision) 
     pending = plan_operation_end(s) or _plan_capacity(s, endpoint, share)
     if pending:
         return pending
+    last = share == 100
+    waits = plan_together(s, share) if last else None
+    if waits:
+        return waits
     names = {d.id: f"v{d.version}" for d in endpoint.deployed}
     split = canary_split(r.stable_id, r.deployed_id, share)
-    last = share == 100
     before = read_labels(endpoint.labels)
     # What was closed before stays readable: its record may still be behind.
     labels = replace(

@@ -195,6 +195,8 @@ class Rollout:
     stop: Stop | None = None
     shadowed: bool = False
     """The shadow was judged without harm; it is removed, then the version is deployed."""
+    ready: bool = False
+    """Its last stage is due, and it waits for the variants that it is promoted with."""
     approved: bool = False
     """A person said: go on now."""
     consent: Consent | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from shared.policy.schema import Policy
 from shared.rollout.capacity import ReplicaChange
@@ -14,6 +14,9 @@ from shared.rollout.gate import GateResult
 from shared.rollout.labels import TrialLabels
 from shared.rollout.observed import Endpoint, OperationState, Pool
 from shared.rollout.record import Arm, CheckResult, Phase, Rollout
+
+if TYPE_CHECKING:
+    from shared.rollout.together import Partner
 
 BACK_OFF = timedelta(minutes=5)
 """Before the second attempt of a deployment or a change of replicas; doubles with each (``back_off``)."""
@@ -169,6 +172,13 @@ class AskApproval:
 
 
 @dataclass(frozen=True)
+class Ready:
+    """The last stage is due, and another variant of the same run is not as far."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
 class AskRollback:
     """Publish to ``alert-fired``: there is exactly one way to roll back."""
 
@@ -240,6 +250,7 @@ Step = (
     | Lower
     | Pause
     | AskApproval
+    | Ready
     | AskRollback
     | Supersede
     | Tend
@@ -275,6 +286,8 @@ class Situation:
     """Other open rollouts of the endpoint that have arms."""
     pool: Pool | None = None
     """The pool that the policy names, where it is there; only for a queued rollout."""
+    partners: tuple[Partner, ...] = ()
+    """The variants of the same run that it is promoted with."""
     green: Endpoint | None = None
     """The second endpoint, alone; only for a queued rollout of blue-green."""
     has_bucket: bool = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.rollout.decide import Kind
+from shared.rollout.decide import Decision, Kind
 from shared.rollout.deploying import plan_deploying
 from shared.rollout.experimenting import plan_experiment
 from shared.rollout.labels import read_labels
@@ -45,6 +45,7 @@ from shared.rollout.step_kinds import (
     Move,
     Pause,
     PutOff,
+    Ready,
     Rebase,
     Redeploy,
     Reinstate,
@@ -58,6 +59,7 @@ from shared.rollout.step_kinds import (
     pause,
 )
 from shared.rollout.stranding import has_lost_its_way_back, plan_end_without_heir, plan_stranded
+from shared.rollout.together import why_apart
 
 __all__ = [
     "BACK_OFF",
@@ -78,6 +80,7 @@ __all__ = [
     "Move",
     "Pause",
     "PutOff",
+    "Ready",
     "Rebase",
     "Redeploy",
     "Reinstate",
@@ -138,6 +141,7 @@ def _plan_canary(s: Situation) -> Step:
     stranded = plan_stranded(s, endpoint)
     if stranded:
         return stranded
+    s = _with_partners(s)
     if s.decision.kind is Kind.ROLL_BACK:
         return _plan_rollback(s, endpoint)
     stands = plan_confirmation(s, endpoint)
@@ -154,6 +158,12 @@ def _plan_canary(s: Situation) -> Step:
     if is_forward:
         return plan_move(s, endpoint, r.stage + 1, s.decision)
     return plan_operation_end(s) or Wait(s.decision.sentence)
+
+
+def _with_partners(s: Situation) -> Situation:
+    """A variant that is promoted together with another one does not stay without it."""
+    apart = why_apart(s.partners) if s.decision.kind is not Kind.ROLL_BACK else ""
+    return replace(s, decision=Decision(Kind.ROLL_BACK, apart, s.decision.checks)) if apart else s
 
 
 def _plan_rollback(s: Situation, endpoint: Endpoint) -> Step:
@@ -178,6 +188,7 @@ def _plan_watching(s: Situation) -> Step:
     ended = _plan_replaced(s, endpoint) or plan_stranded(s, endpoint)
     if ended:
         return ended
+    s = _with_partners(s)
     if s.decision.kind is Kind.ROLL_BACK:
         return _plan_return(s, endpoint)
     drift = plan_drift(s, endpoint)

@@ -172,3 +172,55 @@ def test_an_artifact_without_files_is_refused_with_the_reason(cloud: Cloud) -> N
     assert stored is not None
     assert stored.rollout.phase is Phase.FAILED
     assert "no files to export: there are none in gs://models/nothing" in stored.rollout.sentence
+
+
+def pairs(cloud: Cloud, **gate: Any) -> None:
+    cloud.apply(policy(rollout={"together": [EDGE], "stages": [{"traffic": 10, "bake": "5m"}, {"traffic": 100}]}))
+    cloud.apply(edge(rollout={"together": [MODEL], "stages": [{"traffic": 100}]}, **gate))
+
+
+def minutes(cloud: Cloud, number: int) -> None:
+    for _ in range(number):
+        cloud.advance(minutes=1)
+        cloud.tick("assess_rollouts")
+        cloud.settle()
+
+
+def test_variants_that_are_promoted_together_wait_for_each_other(cloud: Cloud) -> None:
+    pairs(cloud)
+    deliver(cloud, "run-1")
+    minutes(cloud, 3)
+    assert (cloud.split(), whole(cloud)) == ({"1": 100}, "1")
+    said = [e.sentence for e in ledger(cloud, "1")]
+    assert f"v1 is ready for 100 % and waits for {MODEL} v1 of the same run" in said
+    deliver(cloud, "run-2")
+    assert cloud.split() == {"1": 90, "2": 10}
+    assert whole(cloud) == "1", "it waits for the canary"
+    minutes(cloud, 8)
+    assert (cloud.split(), whole(cloud)) == ({"2": 100}, "2")
+
+
+def test_a_variant_that_is_refused_keeps_the_other_one_from_its_promotion(cloud: Cloud) -> None:
+    pairs(cloud)
+    deliver(cloud, "run-1")
+    minutes(cloud, 3)
+    pairs(cloud, gate={"metrics": [{"name": "auc", "at_least": 0.7}]})
+    deliver(cloud, "run-2", metrics={"auc": 0.5})
+    minutes(cloud, 5)
+    assert light(cloud, "2").phase is Phase.REJECTED
+    assert cloud.split() == {"1": 100}
+    assert not cloud.rollout("2").phase.is_open
+    assert f"{EDGE} v2 of the same run was rejected" in cloud.rollout("2").sentence
+
+
+def test_what_one_variant_loses_in_its_watch_the_other_one_gives_back(cloud: Cloud) -> None:
+    pairs(cloud)
+    for run in ("run-1", "run-2"):
+        deliver(cloud, run)
+        minutes(cloud, 9)
+    assert (cloud.split(), whole(cloud)) == ({"2": 100}, "2")
+    assert cloud.wake("roll_back", cloud.alarm(endpoint=f"gs:{BUCKET}:{EDGE}")) == 200
+    minutes(cloud, 3)
+    assert (cloud.split(), whole(cloud)) == ({"1": 100}, "1")
+    assert cloud.rollout("2").phase is Phase.ROLLED_BACK
+    assert f"{EDGE} v2 of the same run was rolled back" in cloud.rollout("2").sentence
