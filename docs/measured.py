@@ -81,7 +81,8 @@ def _of(played: int, there: int) -> str:
 
 def _interleavings(kept: dict[str, Any]) -> list[str]:
     ends = ", ".join(f"{count:,} {end.replace('_', ' ')}" for end, count in kept["rollouts"].items())
-    found = "no invariant was broken" if not kept["broken"] else f"**broken**: {kept['broken'][0]}"
+    seeds = ", ".join(one.split(":")[0].removeprefix("seed ") for one in kept["broken"])
+    found = f"seeds that broke an invariant: {seeds}" if seeds else "no invariant was broken"
     lines = [
         f"On {kept['on']}, {kept['cores']} cores with other work beside it: {kept['steps']:,} steps of {kept['seeds']} seeds "
         f"(from {kept['seed']}) in {kept['seconds']:,} s; {found}. How the rollouts ended: {ends}.",

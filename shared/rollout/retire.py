@@ -76,7 +76,8 @@ def _plan_unneeded(
     if any(r.phase.is_trial and r.stable_id == deployed.id for r in rollouts):
         return []
     if owner is None:
-        is_stable = any(r.stable_id == deployed.id for r in rollouts)
+        # That of a trial which was rolled back stays needed by its label, until somebody has made another one the stable.
+        is_stable = any(r.stable_id == deployed.id and (r.phase.is_open or r.phase is Phase.PROMOTED) for r in rollouts)
         lost = None if is_stable else next((r for r in rollouts if deployed.id in _earlier_attempts(r)), None)
         if lost:
             why = f"an earlier attempt of {lost.id} left it, and no rollout owns it"

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.rollout.labels import TrialLabels, read_labels, write_labels
-from shared.rollout.names import deployed_model_id
+from shared.rollout.names import deployed_model_id, stable_again_id
 from shared.rollout.observed import Endpoint
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.retire import GRACE, Resize, Retirement, Undeploy, plan_retirement
@@ -101,6 +101,17 @@ def test_what_a_given_up_attempt_left_behind_is_undeployed() -> None:
     assert undeployed(found) == [lost]
     assert found[0].sentence.endswith(f"an earlier attempt of {TRIAL} left it, and no rollout owns it")
     assert plan(replace(seen, split={STABLE: 90, lost: 10}), rollout(attempt=2)) == []
+
+
+def test_a_stable_that_was_deployed_again_goes_once_somebody_has_made_another_one_the_stable() -> None:
+    """Found by seed 10049 of the interleavings: only the trial that was rolled back names it, so nobody took it off."""
+    again = stable_again_id(TRIAL, 0)
+    over = rollout(Phase.ROLLED_BACK, stable_id=again)
+    there = (deployed(again, "1"), deployed(THIRD, "9"))
+    resting = replace(endpoint({THIRD: 100}, replace(RESTING_LABELS, stable=again)), deployed=there)
+    assert plan(resting, over) == [], "the labels still call it the stable"
+    taken = replace(endpoint({THIRD: 100}, replace(RESTING_LABELS, stable=THIRD)), deployed=there)
+    assert undeployed(plan(taken, over)) == [again]
 
 
 def test_an_endpoint_of_somebody_else_is_left_alone() -> None:
