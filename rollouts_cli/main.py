@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import typer
+from typer._completion_classes import completion_init
 
-from rollouts_cli.commands.act import abort, approve, pause, promote, resume
+from rollouts_cli.commands.act import abort, approve, pause, promote, resume, retry, set_policy
 from rollouts_cli.commands.adopt import adopt
 from rollouts_cli.commands.apply import apply
+from rollouts_cli.commands.completion import completion
 from rollouts_cli.commands.costs import costs
 from rollouts_cli.commands.dead_letters import app as dead_letters
 from rollouts_cli.commands.doctor import doctor
@@ -26,6 +28,8 @@ from rollouts_cli.commands.schema import schema
 from rollouts_cli.commands.status import status
 from rollouts_cli.commands.undo_saving import undo_saving
 from rollouts_cli.commands.validate import validate
+
+completion_init()  # what the script of `rollouts completion` asks; no options of typer's own for it
 
 app = typer.Typer(
     name="rollouts",
@@ -94,6 +98,15 @@ app.command(
     short_help="Agree to the next stage, where its policy asks.",
 )(approve)
 app.command(
+    epilog='Example: rollouts retry churn-v4-0a1b2c --reason "quota is there now"',
+    short_help="Begin again what failed before it had traffic.",
+)(retry)
+app.command(
+    "set-policy",
+    epilog='Example: rollouts set-policy churn-v4-0a1b2c --reason "the limit was too tight"',
+    short_help="Judge an open rollout by another version of its policy.",
+)(set_policy)
+app.command(
     epilog='Example: rollouts freeze --all --for 4h --reason "incident 4711"',
     short_help="Stop the line: nothing goes forward.",
 )(freeze)
@@ -133,6 +146,12 @@ app.command(
     epilog="Example: rollouts undo-saving 1f2e3d4c",
     short_help="Put back the replicas that an audit has lowered.",
 )(undo_saving)
+
+
+app.command(
+    epilog="Example: rollouts completion bash > ~/.local/share/bash-completion/completions/rollouts",
+    short_help="Print the script that completes commands in a shell.",
+)(completion)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,31 @@ def approve(
     _tell("approve", rollout, reason, url, token, as_json, more)
 
 
+def retry(
+    rollout: RolloutId, reason: Reason = "", url: Url = None, token: Token = None, as_json: AsJson = False
+) -> None:
+    """Begin a rollout again that failed, or was rejected, before it had traffic; under the present policy, past its gate and budget."""
+    _tell("retry", rollout, reason, url, token, as_json)
+
+
+Version = Annotated[
+    int | None, typer.Option("--version", help="The policy's version; by default the present one.", min=1)
+]
+
+
+def set_policy(
+    rollout: RolloutId,
+    version: Version = None,
+    reason: Reason = "",
+    url: Url = None,
+    token: Token = None,
+    as_json: AsJson = False,
+) -> None:
+    """Judge an open rollout by another version of its policy, from now on; otherwise it keeps the one it started with."""
+    more = {} if version is None else {"version": version}
+    _tell("set-policy", rollout, reason, url, token, as_json, more)
+
+
 def call(url: str | None, token: str | None, command: dict[str, Any], look: str) -> dict[str, Any]:
     """Send a command under the caller's name; the function's answer."""
     address = checked_url(url)

@@ -6,27 +6,17 @@ from typing import Annotated
 
 import typer
 
-from rollouts_cli.author import author_or_refuse
-from rollouts_cli.console import AsJson, reported, say, say_json
-from rollouts_cli.lookup import opened_store
+from rollouts_cli.commands.act import Token, Url, call
+from rollouts_cli.console import AsJson, printable, reported, say, say_json
 
 Id = Annotated[str, typer.Argument(help="As the message and the ledger name it.", metavar="ID")]
 
-Author = Annotated[
-    str | None, typer.Option("--author", envvar="ROLLOUTS_AUTHOR", help="Who puts it back.", metavar="MAIL")
-]
 
-
-def undo_saving(id: Id, author: Author = None, as_json: AsJson = False) -> None:  # noqa: A002
-    """Put the minimum of replicas back to what it was, with your own credentials; the audit does not lower it again."""
-    from shared.actions.saving import undo_saving as undo
-    from shared.wiring import World
-
-    with reported(as_json), opened_store() as store:
-        world = World()
-        world.store = store
-        sentence = undo(world, id, author_or_refuse(author))
+def undo_saving(id: Id, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:  # noqa: A002
+    """Put the minimum of replicas back to what it was; the audit does not lower it again."""
+    with reported(as_json, answered=True):
+        answer = call(url, token, {"command": "undo-saving", "saving": id}, "`rollouts history MODEL`")
     if as_json:
-        say_json({"id": id, "sentence": sentence})
+        say_json(answer)
     else:
-        say(sentence)
+        say(printable(str(answer.get("sentence", ""))))

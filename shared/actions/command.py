@@ -14,12 +14,14 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from shared.actions.adopt import adopt_model
 from shared.actions.alerting import ask_rollback
+from shared.actions.amending import retry, set_policy
 from shared.actions.approving import approve, approvers
 from shared.actions.freezing import freeze, lift_budgets, unfreeze
 from shared.actions.policies import policy_of
 from shared.actions.promoting import promote
 from shared.actions.record import Telling, publish_due, record_transition
 from shared.actions.refusals import About, note_refusal
+from shared.actions.undoing import undo_saving
 from shared.errors import PermanentError, RefusedError
 from shared.events.wire import decode_object
 from shared.policy.schema import Policy
@@ -44,7 +46,19 @@ class Command(BaseModel):
 
     id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{8,64}$")]
     """Chosen by the caller, another for every command."""
-    command: Literal["pause", "resume", "abort", "promote", "approve", "adopt", "freeze", "unfreeze"]
+    command: Literal[
+        "pause",
+        "resume",
+        "abort",
+        "promote",
+        "approve",
+        "adopt",
+        "freeze",
+        "unfreeze",
+        "retry",
+        "set-policy",
+        "undo-saving",
+    ]
     rollout: Name | None = None
     model: Name | None = None
     """Of ``adopt``, ``freeze`` and ``unfreeze``."""
@@ -54,6 +68,10 @@ class Command(BaseModel):
     """Of ``unfreeze``, instead of a model: what a spent budget of Cloud Billing has stopped."""
     until: AwareDatetime | None = None
     """When a freeze ends by itself."""
+    version: Annotated[int, Field(ge=1)] | None = None
+    """Of ``set-policy``: the policy's; without it the present one."""
+    saving: Name | None = None
+    """Of ``undo-saving``: its id."""
     traffic: Annotated[int, Field(ge=1, le=100)] | None = None
     """Of ``approve`` and ``promote``: the share that is meant, so that nobody agrees to the stage after it."""
     reason: Annotated[str, StringConstraints(max_length=500), AfterValidator(one_line)] = ""
@@ -82,6 +100,7 @@ def parse_command(body: bytes) -> Command:
         mistakes = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'body'}: {e['msg']}" for e in exc.errors()[:5])
         raise PermanentError(f"the command is not understood: {one_line(mistakes)[:1000]}") from None
     wanted = "model" if command.command in ("adopt", *_OF_MODELS) else "rollout"
+    wanted = "saving" if command.command == "undo-saving" else wanted
     if command.budget and command.command != "unfreeze":
         raise PermanentError(f"the command is not understood: {command.command} is not of a budget; unfreeze is")
     is_of_all = command.command in _OF_MODELS and (command.all or command.budget)
@@ -98,6 +117,8 @@ def obey(world: World, command: Command, actor: str) -> dict[str, Any]:
         return {"model": model, "sentences": adopt_model(world, model, actor)}
     if command.command in _OF_MODELS:
         return _obey_stop(world, command, actor)
+    if command.command == "undo-saving":
+        return _obey_undo(world, command, actor)
     stored = world.store.get_rollout(command.rollout or "")
     if stored is None:
         raise PermanentError(f"there is no rollout {command.rollout}; `rollouts list` shows the open ones")
@@ -105,6 +126,8 @@ def obey(world: World, command: Command, actor: str) -> dict[str, Any]:
     policy = policy_of(world, rollout)
     about = About(rollout.model, rollout.id)
     _admit(world, command, policy, actor, about, approvers(policy, rollout) if command.command == "approve" else ())
+    if command.command == "retry":
+        return _answer(retry(world, stored, command.reason, actor).rollout)
     if not rollout.phase.is_open:
         raise RefusedError(f"{rollout.id} has ended: {rollout.sentence}")
     if policy.mode == "observe" and command.command in ("abort", "promote"):
@@ -115,9 +138,26 @@ def obey(world: World, command: Command, actor: str) -> dict[str, Any]:
         after = approve(world, stored, policy, command.traffic, command.reason, actor).rollout
     elif command.command == "promote":
         after = promote(world, stored, policy, command.traffic, command.reason, actor).rollout
+    elif command.command == "set-policy":
+        after = set_policy(world, stored, command.version, command.reason, actor).rollout
     else:
         after = _OBEY[command.command](world, stored, command.reason, actor).rollout
+    return _answer(after)
+
+
+def _answer(after: Rollout) -> dict[str, Any]:
     return {"rollout": after.id, "phase": after.phase.value, "sentence": after.sentence}
+
+
+def _obey_undo(world: World, command: Command, actor: str) -> dict[str, Any]:
+    """By the operators of the model that was saved on."""
+    id_ = command.saving or ""
+    saving = world.store.savings.get(id_)
+    model = saving.model if saving else ""
+    if not model:
+        raise PermanentError(f"nothing was saved under the id {id_}; the ledger names those that were")
+    _admit(world, command, _policy(world, model), actor, About(model))
+    return {"id": id_, "sentence": undo_saving(world, id_, actor)}
 
 
 def _obey_stop(world: World, command: Command, actor: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from local.identity import Issuer
-from shared.actions.saving import undo_saving
+from shared.actions.undoing import undo_saving
 from shared.errors import PermanentError
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import ENDPOINT, MODEL, policy

@@ -1,0 +1,92 @@
+"""What a person may change about a rollout besides its course: begin again what never had traffic, and judge by another policy."""
+
+from __future__ import annotations
+
+from shared.actions.policies import target_of
+from shared.actions.record import Telling, publish_due, record_transition
+from shared.errors import RefusedError
+from shared.policy.schema import Policy
+from shared.rollout.record import Phase, Rollout
+from shared.store.store import StoredRollout
+from shared.wiring import World
+
+_AGAIN = (Phase.FAILED, Phase.REJECTED)
+
+
+def retry(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:
+    """Queue it again, under the present policy: the gate, windows and budget are asked as at the first time."""
+    before, now = stored.rollout, world.now()
+    if before.phase not in _AGAIN:
+        was = before.phase.value.replace("_", " ")
+        raise RefusedError(
+            f"{before.id} is {was}: only what failed or was rejected before it had traffic begins again; a version that was taken"
+            " back needs a new version"
+        )
+    policy = world.store.policy(before.model)
+    if policy is None or target_of(world, policy.policy, before.target) is None:
+        raise RefusedError(
+            f"the present policy of {before.model} does not name {before.target}; nothing can begin there"
+        )
+    after = Rollout(
+        id=before.id,
+        model=before.model,
+        version=before.version,
+        target=before.target,
+        target_index=before.target_index,
+        policy_version=policy.version,
+        phase=Phase.QUEUED,
+        created_at=before.created_at,
+        updated_at=now,
+        phase_since=now,
+        sequence=before.sequence,
+        aliases_due=policy.policy.mode == "enforce",
+    )
+    sentence = _because(f"{actor} begins v{before.version} again ({before.sentence})", reason)
+    done = record_transition(world, stored, after, Telling("start", sentence, actor=actor))
+    publish_due(world, [before.id])
+    return done
+
+
+def set_policy(world: World, stored: StoredRollout, version: int | None, reason: str, actor: str) -> StoredRollout:
+    """Judge an open rollout by another version of its model's policy, from this moment on: what a stage has gathered was for the former one."""
+    rollout, now = stored.rollout, world.now()
+    wanted = world.store.policy(rollout.model, version)
+    kept = world.store.policy(rollout.model, rollout.policy_version)
+    if wanted is None:
+        raise RefusedError(f"the policy of {rollout.model} has no version {version}")
+    if wanted.version == rollout.policy_version:
+        return stored
+    if rollout.shift is not None or rollout.operation is not None:
+        raise RefusedError(f"{rollout.id} is in the middle of a step; say it again in a moment")
+    why_not = _why_not(world, rollout, kept.policy if kept else None, wanted.policy)
+    if why_not:
+        raise RefusedError(f"{rollout.id} cannot go over to version {wanted.version} of its policy: {why_not}")
+    anew = rollout.stage_since is not None
+    after = rollout.moved(now, policy_version=wanted.version, consent=None, stage_since=now if anew else None)
+    what = f"{actor} set version {wanted.version} of the policy for v{rollout.version} (was {rollout.policy_version})"
+    again = "; its stage is judged from now on" if anew else ""
+    done = record_transition(
+        world, stored, after, Telling("note", _because(what + again, reason), "warning", actor=actor)
+    )
+    publish_due(world, [rollout.id])
+    return done
+
+
+def _why_not(world: World, rollout: Rollout, kept: Policy | None, wanted: Policy) -> str:
+    """Where it stands has to mean the same in both."""
+    if target_of(world, wanted, rollout.target) is None:
+        return f"it does not name {rollout.target}"
+    if kept is None:
+        return ""
+    if (wanted.mode, wanted.rollout.strategy) != (kept.mode, kept.rollout.strategy):
+        return "mode or strategy differ; end the rollout, and the next one has them"
+    done = rollout.stage + 1
+    if wanted.rollout.stages[:done] != kept.rollout.stages[:done]:
+        return "the stages up to the present one differ"
+    if rollout.phase is not Phase.QUEUED and wanted.machine != kept.machine:
+        return "the machine differs, and it is deployed already"
+    return ""
+
+
+def _because(what: str, reason: str) -> str:
+    return f"{what}: {reason}" if reason else what
