@@ -12,6 +12,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email import message_from_bytes
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -196,11 +197,9 @@ def _handler(storage: Storage) -> type[BaseHTTPRequestHandler]:  # noqa: C901 (o
                 found, status = act(parts.path, query), 200
             except StorageError as exc:
                 found, status = {"error": {"code": exc.status, "message": exc.message}}, exc.status
-            body = found if isinstance(found, bytes) else json.dumps(found).encode()
+            body, kind = found if isinstance(found, tuple) else (json.dumps(found).encode(), "application/json")
             self.send_response(status)
-            self.send_header(
-                "Content-Type", "application/octet-stream" if isinstance(found, bytes) else "application/json"
-            )
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
             self.wfile.write(body)
@@ -212,7 +211,8 @@ def _handler(storage: Storage) -> type[BaseHTTPRequestHandler]:  # noqa: C901 (o
                 most = int(query.get("maxResults") or 1000)
                 return storage.list(bucket, query.get("prefix", ""), most, query.get("pageToken", ""))
             storage.before("get", name)
-            return storage.content(bucket, name) if query.get("alt") == "media" else storage.get(bucket, name)
+            about = storage.get(bucket, name)
+            return (storage.content(bucket, name), about["contentType"]) if query.get("alt") == "media" else about
 
         def _post(self, path: str, query: dict[str, str]) -> Any:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -259,5 +259,8 @@ def _parts(kind: str, body: bytes, query: Mapping[str, str]) -> tuple[dict[str, 
     boundary = b"--" + kind.partition("boundary=")[2].strip('"').encode()
     head, _, media = body.partition(boundary)[2].partition(boundary)
     about = json.loads(head.partition(b"\r\n\r\n")[2])
-    content = media.partition(b"\r\n\r\n")[2].rpartition(b"\r\n" + boundary + b"--")[0]
-    return {"name": query.get("name", ""), **about}, content
+    headers, _, rest = media.partition(b"\r\n\r\n")
+    # What the metadata say comes before what the part's own header says, as documented for multipart uploads.
+    typed = message_from_bytes(headers.lstrip() + b"\r\n\r\n").get("Content-Type", "application/octet-stream")
+    content = rest.rpartition(b"\r\n" + boundary + b"--")[0]
+    return {"name": query.get("name", ""), "contentType": typed, **about}, content

@@ -22,7 +22,12 @@ OTHERS = pytest.mark.skipif(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("scenario", "outcomes"),
-    [("lifecycle", 12), pytest.param("shadow", 8, marks=OTHERS), pytest.param("experiment", 7, marks=OTHERS)],
+    [
+        ("lifecycle", 12),
+        pytest.param("shadow", 8, marks=OTHERS),
+        pytest.param("experiment", 7, marks=OTHERS),
+        pytest.param("blue-green", 8, marks=OTHERS),
+    ],
 )
 def test_a_demo_meets_every_outcome(tmp_path: Path, scenario: str, outcomes: int) -> None:
     command = [sys.executable, "-m", "local.demo", "--scenario", scenario, "--folder", str(tmp_path / "demo")]

@@ -14,6 +14,7 @@ from google.cloud import storage
 from local.storage import Storage, StorageError
 from shared.buckets import RestBuckets
 from shared.errors import BusyError, ConflictError, NotFoundError, RefusedError, RolloutsError, TransientError
+from shared.reports import reports_from
 
 
 @pytest.fixture
@@ -98,3 +99,16 @@ def test_a_storage_that_is_gone_is_tried_again_later(tmp_path: Path, monkeypatch
 def test_a_name_that_leaves_its_bucket_is_refused(served: Storage) -> None:
     with pytest.raises(RefusedError, match="no object's name"):
         RestBuckets().read("live", "../../secret")
+
+
+def test_a_report_is_kept_in_a_bucket_and_written_again_on_the_same_day(served: Storage, google: Any) -> None:
+    """As the cost audit writes it in the cloud: with Google's client, found by its environment."""
+    reports = reports_from({"REPORTS_BUCKET": "reports"}, "local-project")
+    assert reports is not None
+    for total in ("$471.96", "$473.04"):
+        files = {"costs.html": f"<p>{total}</p>", "costs.csv": f"total\n{total}\n"}
+        at = reports.write("costs/2026-11-28", files)
+    assert at.endswith("/_details/reports/costs/2026-11-28/costs.html")
+    assert served.names("reports") == ["costs/2026-11-28/costs.csv", "costs/2026-11-28/costs.html"]
+    kept = google.bucket("reports").get_blob("costs/2026-11-28/costs.html")
+    assert (kept.download_as_text(), kept.content_type) == ("<p>$473.04</p>", "text/html; charset=utf-8")
