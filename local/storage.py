@@ -45,6 +45,7 @@ class Storage:
         self._about: dict[tuple[str, str], _About] = {}
         self._next = 1_700_000_000_000_000
         self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
         self.before: Callable[[str, str], None] = lambda method, name: None
@@ -61,11 +62,16 @@ class Storage:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), name="storage", daemon=True).start()
+        if self._thread is None:
+            self._thread = threading.Thread(
+                target=self._server.serve_forever, args=(0.05,), name="storage", daemon=True
+            )
+            self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
+        if self._thread is not None:  # a server that does not serve would be waited for, for ever
+            self._server.shutdown()
         self._server.server_close()
 
     def text(self, bucket: str, name: str) -> str:
