@@ -140,7 +140,9 @@ def test_a_sum_from_its_mode_is_the_whole_sum(table: Table, psi: float, other: f
     with localcontext() as context:
         context.prec = 50  # 150 to the power of 142 is no float
         one, two = (
-            sum(Decimal(math.comb(n_b, x) * math.comb(n_a, m - x)) * Decimal(at) ** x for x in possible).ln()
+            sum(
+                (Decimal(math.comb(n_b, x) * math.comb(n_a, m - x)) * Decimal(at) ** x for x in possible), Decimal()
+            ).ln()
             for at in (psi, other)
         )
         expected = float(one - two)
