@@ -1,13 +1,11 @@
 """Objects in buckets of Cloud Storage, read and written conditionally: the only place that knows its JSON API.
 
 Plain REST, since the client library takes longer to import than a rollback may last; nothing here is imported where no bucket is used.
-``STORAGE_EMULATOR_HOST`` is honoured as Google's own clients do.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -15,11 +13,9 @@ from functools import cached_property
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from shared.channels import cloud_storage
 from shared.errors import BusyError, ConflictError, NotFoundError, RefusedError, TransientError
 
-EMULATOR = "STORAGE_EMULATOR_HOST"
-GOOGLE = "https://storage.googleapis.com"
-SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 SECONDS = 20.0
 _PAGE = 1000
 _BOUNDARY = "vr-part-7f1c5a20"
@@ -71,11 +67,6 @@ class Buckets(Protocol):
 
 class RestBuckets:
     """Cloud Storage's JSON API."""
-
-    def __init__(self) -> None:
-        self._base = os.environ.get(EMULATOR, GOOGLE).rstrip("/")
-        if "://" not in self._base:
-            self._base = f"http://{self._base}"
 
     def look(self, bucket: str, name: str) -> Object | None:
         try:
@@ -134,7 +125,8 @@ class RestBuckets:
         from requests.exceptions import RequestException
 
         try:
-            answer = self._session.request(method, f"{self._base}{path}", timeout=SECONDS, **options)
+            address, session = self._service
+            answer = session.request(method, f"{address}{path}", timeout=SECONDS, **options)
         except (RequestException, GoogleAuthError) as exc:
             raise TransientError(f"{what}: {exc}") from exc
         if answer.ok:
@@ -142,16 +134,8 @@ class RestBuckets:
         raise _error(answer.status_code)(f"{what}: {_reason(answer.text)} ({answer.status_code})")
 
     @cached_property
-    def _session(self) -> Any:
-        if EMULATOR in os.environ:
-            from requests import Session
-
-            return Session()
-        import google.auth
-        from google.auth.transport.requests import AuthorizedSession
-
-        credentials, _ = google.auth.default(scopes=[SCOPE])
-        return AuthorizedSession(credentials)
+    def _service(self) -> tuple[str, Any]:
+        return cloud_storage()
 
 
 def _path(bucket: str, name: str) -> str:

@@ -19,6 +19,9 @@ VERTEX_EMULATOR = "VERTEX_EMULATOR_HOST"
 MONITORING_EMULATOR = "MONITORING_EMULATOR_HOST"
 BIGQUERY_EMULATOR = "BIGQUERY_EMULATOR_HOST"
 BILLING_EMULATOR = "BILLING_EMULATOR_HOST"
+STORAGE_EMULATOR = "STORAGE_EMULATOR_HOST"
+"""As Google's own clients of Cloud Storage have it: an address with or without ``http://``."""
+_SCOPES = "https://www.googleapis.com/auth"
 
 
 def vertex_transport(transport: type, region: str) -> dict[str, Any]:
@@ -42,15 +45,24 @@ def bigquery_client(project: str) -> Any:
 
 def billing_catalog() -> tuple[str, Any]:
     """The address of the Cloud Billing Catalog, and a session of ``requests`` with the default credentials."""
-    import requests
+    return _rest("https://cloudbilling.googleapis.com", "cloud-billing.readonly", os.environ.get(BILLING_EMULATOR))
 
-    if emulator := os.environ.get(BILLING_EMULATOR):
-        return emulator, requests.Session()
+
+def cloud_storage() -> tuple[str, Any]:
+    """The address of Cloud Storage's JSON API, and a session of ``requests`` with the default credentials."""
+    return _rest("https://storage.googleapis.com", "devstorage.read_write", os.environ.get(STORAGE_EMULATOR))
+
+
+def _rest(address: str, scope: str, emulator: str | None) -> tuple[str, Any]:
+    if emulator:
+        from requests import Session
+
+        return emulator if "://" in emulator else f"http://{emulator}", Session()
     import google.auth
     from google.auth.transport.requests import AuthorizedSession
 
-    credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/cloud-billing.readonly"])
-    return "https://cloudbilling.googleapis.com", AuthorizedSession(credentials)
+    credentials, _ = google.auth.default(scopes=[f"{_SCOPES}/{scope}"])
+    return address, AuthorizedSession(credentials)
 
 
 def _transport(transport: type, address: str, emulator: str | None) -> dict[str, Any]:
