@@ -58,6 +58,11 @@ class TrialLabels:
     closed_at: datetime | None = None
 
     @property
+    def at(self) -> datetime | None:
+        """When what holds now began to: the trial or watch, or the rollback that ended it."""
+        return self.since if self.rollout else self.closed_at
+
+    @property
     def is_ours(self) -> bool:
         return bool(self.stable or self.rollout)
 

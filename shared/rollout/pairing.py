@@ -37,7 +37,6 @@ def pointed(live: Endpoint, labels: Mapping[str, str], before: Pointer | None) -
     """What clients read: the object's content."""
     trial = read_labels(labels)
     held = live.find(trial.stable)
-    at: datetime | None = trial.closed_at if not trial.rollout else trial.since
     return {
         "schema": SCHEMA,
         "model": trial.model,
@@ -46,7 +45,7 @@ def pointed(live: Endpoint, labels: Mapping[str, str], before: Pointer | None) -
         "deployed_model": held.id if held else trial.stable,
         "version": held.version if held else "",
         "rollout": trial.rollout or trial.closed,
-        "since": at.isoformat() if at else None,
+        "since": trial.at.isoformat() if trial.at else None,
         "ttl_seconds": int(trial.ttl.total_seconds()) if trial.ttl else 30,
         "before": before.live if before else "",
     }

@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import AlreadyExistsError, ConflictError, NotFoundError, RefusedError
-from shared.rollout.labels import PREFIX, read_labels
+from shared.rollout.labels import read_labels
 from shared.rollout.names import export_place
 from shared.rollout.observed import DeployedModel, Endpoint, TargetRef
+from shared.vertex.pointers import JSON, labels_of, metadata
 
 if TYPE_CHECKING:
     from shared.buckets import Buckets, Object
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 OPERATION = "export:"
 """Before the name of what is no operation of Vertex AI's: it is over when it has a name."""
-_JSON = "application/json"
 
 
 class Exports:
@@ -35,12 +35,12 @@ class Exports:
         bucket, folder = _place(ref)
         current = self._buckets().look(bucket, f"{folder}/current.json")
         found = [_deployed(one) for one in self._buckets().list(bucket, f"{folder}/manifests/")]
-        about = current.metadata if current else {}
+        live = current.metadata.get("live") if current else None
         return Endpoint(
             ref=ref,
             etag=str(current.generation if current else 0),
-            labels=_labels(about.get("labels", "{}")),
-            split={about["live"]: 100} if about.get("live") else {},
+            labels=labels_of(current) if current else {},
+            split={live: 100} if live else {},
             deployed=tuple(found),
             display_name=folder,
         )
@@ -80,7 +80,7 @@ class Exports:
         }
         about = {"model": spec.model, "version": spec.version, "id": spec.deployed_id, "base": to}
         try:
-            buckets.write(bucket, manifest, _encoded(content), _JSON, 0, about)
+            buckets.write(bucket, manifest, _encoded(content), JSON, 0, about)
         except ConflictError as exc:
             raise AlreadyExistsError(f"gs://{bucket}/{manifest} is there already: {exc}") from exc
         return f"{OPERATION}{spec.deployed_id}"
@@ -95,9 +95,7 @@ class Exports:
         manifest = self._buckets().look(bucket, f"{folder}/manifests/{held.id}.json")
         if manifest is None:
             raise ConflictError(f"the manifest of {held.model}@{held.version} is gone from gs://{bucket}/{folder}")
-        ours = {key: value for key, value in labels.items() if key.startswith(PREFIX)}
-        trial = read_labels(ours)
-        at = trial.since if trial.rollout else trial.closed_at
+        trial = read_labels(labels)
         before = endpoint.find(next(iter(endpoint.split), ""))
         content = {
             "schema": "edge-current/v1",
@@ -107,12 +105,11 @@ class Exports:
             "crc32c": manifest.crc32c,
             "deployed_model": held.id,
             "rollout": trial.rollout or trial.closed,
-            "since": at.isoformat() if at else None,
+            "since": trial.at.isoformat() if trial.at else None,
             "before": before.version if before else "",
         }
-        about = {"live": held.id, "labels": json.dumps(ours)}
-        name = f"{folder}/current.json"
-        self._buckets().write(bucket, name, _encoded(content), _JSON, int(endpoint.etag), about)
+        name, about = f"{folder}/current.json", metadata(held.id, labels)
+        self._buckets().write(bucket, name, _encoded(content), JSON, int(endpoint.etag), about)
         return self.get(endpoint.ref)
 
     def write_labels(self, endpoint: Endpoint, labels: Mapping[str, str]) -> Endpoint:
@@ -143,14 +140,6 @@ def _place(ref: TargetRef) -> tuple[str, str]:
 
 def _encoded(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, indent=1).encode()
-
-
-def _labels(text: str) -> dict[str, str]:
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return {str(k): str(v) for k, v in found.items()} if isinstance(found, dict) else {}
 
 
 def _deployed(manifest: Object) -> DeployedModel:

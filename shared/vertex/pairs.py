@@ -12,17 +12,16 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from shared.errors import ConflictError, PermanentError, RefusedError
-from shared.rollout.labels import PAIR
+from shared.rollout.labels import MODEL, PAIR, PREFIX
 from shared.rollout.names import export_place, green_target
 from shared.rollout.observed import Endpoint, OperationState, Pair, Pointer, TargetRef
 from shared.rollout.pairing import as_one, pointed
 from shared.vertex.endpoints import DeploySpec, Endpoints
 from shared.vertex.exports import OPERATION, Exports
+from shared.vertex.pointers import JSON, labels_of, metadata, own_labels
 
 if TYPE_CHECKING:
     from shared.buckets import Buckets, Object
-
-_KIND = "application/json"
 
 
 def object_name(ref: TargetRef) -> str:
@@ -114,20 +113,14 @@ class PairedEndpoints(Endpoints):
         if serving and self._pointer(blue.ref) is None:
             pair = Pair(blue, None, None)
             self._point(as_one(blue, None, None), pair, blue, {**blue.labels, **labels})
-        others = {key: value for key, value in blue.labels.items() if not key.startswith("vr-")}
-        super().write_labels(blue, {**others, "vr-model": labels["vr-model"], PAIR: blue.ref.endpoint})
-
-    def live(self, ref: TargetRef) -> Pointer | None:
-        """What clients are told of a target."""
-        return self._pointer(ref)
+        others = {key: value for key, value in blue.labels.items() if not key.startswith(PREFIX)}
+        super().write_labels(blue, {**others, MODEL: labels[MODEL], PAIR: blue.ref.endpoint})
 
     def _point(self, endpoint: Endpoint, pair: Pair, live: Endpoint, labels: Mapping[str, str]) -> Endpoint:
-        ours = {key: value for key, value in labels.items() if key.startswith("vr-") and key != PAIR}
-        said = json.dumps(pointed(live, ours, pair.pointer), indent=1).encode()
-        metadata = {"live": live.ref.endpoint, "labels": json.dumps(ours)}
+        said = json.dumps(pointed(live, own_labels(labels), pair.pointer), indent=1).encode()
         generation = pair.pointer.generation if pair.pointer else 0
-        name = object_name(endpoint.ref)
-        written = self._buckets().write(self.bucket, name, said, _KIND, generation, metadata)
+        name, about = object_name(endpoint.ref), metadata(live.ref.endpoint, labels)
+        written = self._buckets().write(self.bucket, name, said, JSON, generation, about)
         both = [live if one and one.ref == live.ref else one for one in (pair.blue, pair.green)]
         return as_one(both[0] or pair.blue, both[1], _pointer_of(written))
 
@@ -146,10 +139,4 @@ class PairedEndpoints(Endpoints):
 
 
 def _pointer_of(found: Object) -> Pointer:
-    """Anybody may edit an object: what is no map of labels reads as none."""
-    try:
-        labels = json.loads(found.metadata.get("labels", "{}"))
-    except ValueError:
-        labels = {}
-    kept = {str(k): str(v) for k, v in labels.items()} if isinstance(labels, dict) else {}
-    return Pointer(found.generation, found.metadata.get("live", ""), kept)
+    return Pointer(found.generation, found.metadata.get("live", ""), labels_of(found))

@@ -133,7 +133,10 @@ def test_an_endpoint_with_a_canary_behind_it_becomes_one_of_two_and_clients_are_
     deploy(cloud, "run-2")
     assert answers(cloud) == (GREEN, "2")
     assert any(e.sentence.startswith("Coupled churn-serving with churn-serving-green") for e in cloud.ledger("2"))
-    assert cloud.world.endpoints.live(cloud.rollout("2").target) is not None
+    endpoint = cloud.world.endpoints.get(cloud.rollout("2").target)
+    assert endpoint is not None
+    assert endpoint.pair is not None
+    assert endpoint.pair.live is not None
 
 
 def test_a_rollback_during_the_deployment_of_a_newer_version_moves_that_one_to_the_other_endpoint(cloud: Cloud) -> None:
