@@ -7,7 +7,7 @@ that shows itself by its label.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -68,19 +68,22 @@ def register_model(world: World, run: TrainingRun, holder: str) -> list[ModelVer
 
     One that is refused does not keep the others from being registered, and is told once they are.
     """
+    finished = _read(world, run)
+    policies = _matching(world, finished.run)
+    if not policies:
+        log.info(f"ignored: no policy registers {run.kind} {finished.run.display_name or run.model or run.run_id}")
     done: list[ModelVersion] = []
-    waiting: list[RolloutsError] = []
-    for training in _read_trainings(world, run):
+    refused: list[RolloutsError] = []
+    for policy in policies:
         try:
-            version = training if isinstance(training, RolloutsError) else _register(world, training, holder)
+            version = _register(world, _training(world, policy, finished), holder)
         except RolloutsError as exc:
-            version = exc
-        if isinstance(version, RolloutsError):
-            waiting.append(version)
-        elif version is not None:
+            refused.append(exc)
+            continue
+        if version is not None:
             done.append(version)
-    if waiting:
-        raise next((exc for exc in waiting if isinstance(exc, TransientError)), waiting[0])
+    if refused:
+        raise next((exc for exc in refused if isinstance(exc, TransientError)), refused[0])
     return done
 
 
@@ -114,40 +117,36 @@ def _say_only(world: World, training: Training) -> None:
     record_entry(world, entry)
 
 
-def _read_trainings(world: World, run: TrainingRun) -> Iterator[Training | RolloutsError]:
-    """The policies that the run belongs to, and what the message did not say."""
-    if run.kind == "pipeline":
-        run, artifacts, metrics, dataset, uploaded = _read_pipeline(world, run)
-    else:
-        artifacts, metrics, dataset, uploaded = {}, {}, "", None
-    policies = _matching(world, run)
-    if not policies:
-        log.info(f"ignored: no policy registers {run.kind} {run.display_name or run.model or run.run_id}")
-    artifacts = {**artifacts, **{name: one.artifact_uri for name, one in run.variants.items()}}
-    for policy in policies:
-        try:
-            yield _training(world, policy, run, artifacts, metrics, dataset, uploaded)
-        except RolloutsError as exc:
-            yield exc
+@dataclass(frozen=True)
+class _Finished:
+    """A run, with what its job says besides."""
+
+    run: TrainingRun
+    artifacts: Mapping[str, str]
+    """By name: the outputs of a pipeline, and a message's variants."""
+    metrics: Mapping[str, float]
+    dataset: str = ""
+    uploaded: str | None = None
+    """The version that the job has registered by itself."""
 
 
-def _training(
-    world: World,
-    policy: Policy,
-    run: TrainingRun,
-    artifacts: Mapping[str, str],
-    metrics: Mapping[str, float],
-    dataset: str,
-    uploaded: str | None,
-) -> Training:
-    own = policy.register_
+def _read(world: World, run: TrainingRun) -> _Finished:
+    """What the message did not say."""
+    found = _read_pipeline(world, run) if run.kind == "pipeline" else _Finished(run, {}, {})
+    variants = {name: one.artifact_uri for name, one in run.variants.items()}
+    return replace(found, artifacts={**found.artifacts, **variants})
+
+
+def _training(world: World, policy: Policy, finished: _Finished) -> Training:
+    """What one policy makes of it."""
+    run, own, artifacts = finished.run, policy.register_, finished.artifacts
     is_variant = own.artifact is not None and (own.artifact in artifacts or own.variant_of is not None)
     artifact = _pick(policy, artifacts, run) if is_variant else run.artifact_uri or _pick(policy, artifacts, run)
     variant = run.variants.get(own.artifact or "")
     # What the message says of the run's own model is not true of another one.
     is_other = variant is not None or own.variant_of is not None
-    said = variant.metrics if variant else None if is_other else run.metrics or metrics
-    adopted = uploaded or (run.labels.get(ADOPTED, "") if run.kind == "training_pipeline" else "")
+    said = variant.metrics if variant else None if is_other else run.metrics or finished.metrics
+    adopted = finished.uploaded or (run.labels.get(ADOPTED, "") if run.kind == "training_pipeline" else "")
     if not artifact and not adopted:
         raise PermanentError(
             f"{run.kind} {run.run_id} says nothing of where its model is; give artifact_uri, or base_output_directory to the job"
@@ -159,7 +158,7 @@ def _training(
         region=run.region or policy.targets[0].region,
         artifact_uri=artifact or "",
         metrics=said or {},
-        dataset=run.dataset or dataset,
+        dataset=run.dataset or finished.dataset,
         adopted=adopted or "",
     )
 
@@ -168,9 +167,7 @@ ADOPTED = "vr-uploaded-model"
 """The label under which ``find_training_runs`` hands on what a TrainingPipeline registered by itself."""
 
 
-def _read_pipeline(
-    world: World, run: TrainingRun
-) -> tuple[TrainingRun, Mapping[str, str], Mapping[str, float], str, str | None]:
+def _read_pipeline(world: World, run: TrainingRun) -> _Finished:
     """The log entry of a PipelineJob names neither its display name nor its artifacts: the job is read."""
     project, region = run.project or world.project, run.region
     if not region:
@@ -188,7 +185,7 @@ def _read_pipeline(
         pipeline_job=job.resource,
         code_revision=run.code_revision or job.labels.get("code_revision") or job.labels.get("git-sha"),
     )
-    return read, job.artifacts, job.metrics, job.dataset, job.uploaded_model
+    return _Finished(read, job.artifacts, job.metrics, job.dataset, job.uploaded_model)
 
 
 def _pick(policy: Policy, artifacts: Mapping[str, str], run: TrainingRun) -> str | None:
