@@ -21,7 +21,7 @@ from shared.actions.policies import policy_of
 from shared.actions.promoting import promote
 from shared.actions.record import Telling, publish_due, record_transition
 from shared.actions.refusals import About, note_refusal
-from shared.actions.undoing import undo_saving
+from shared.actions.undoing import saving_of, undo_saving
 from shared.errors import PermanentError, RefusedError
 from shared.events.wire import decode_object
 from shared.policy.schema import Policy
@@ -152,10 +152,7 @@ def _answer(after: Rollout) -> dict[str, Any]:
 def _obey_undo(world: World, command: Command, actor: str) -> dict[str, Any]:
     """By the operators of the model that was saved on."""
     id_ = command.saving or ""
-    saving = world.store.savings.get(id_)
-    model = saving.model if saving else ""
-    if not model:
-        raise PermanentError(f"nothing was saved under the id {id_}; the ledger names those that were")
+    model = saving_of(world, id_).model
     _admit(world, command, _policy(world, model), actor, About(model))
     return {"id": id_, "sentence": undo_saving(world, id_, actor)}
 

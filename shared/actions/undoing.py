@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from shared.actions.record import record_entry
 from shared.errors import PermanentError
@@ -11,6 +11,9 @@ from shared.rollout.names import label_value
 from shared.rollout.observed import TargetRef
 from shared.rollout.record import LedgerEntry
 from shared.wiring import World
+
+if TYPE_CHECKING:
+    from shared.store.savings import StoredSaving
 
 ACTOR = "audit_costs"
 
@@ -28,11 +31,17 @@ class Saved(Protocol):
     def target(self) -> TargetRef: ...
 
 
-def undo_saving(world: World, id: str, author: str) -> str:  # noqa: A002
-    """Put the replicas back to what they were before the first step; the sentence."""
+def saving_of(world: World, id: str) -> StoredSaving:  # noqa: A002
+    """What was saved under that id; PermanentError where nothing was."""
     saving = world.store.savings.get(id)
     if saving is None:
         raise PermanentError(f"nothing was saved under the id {id}; the ledger names those that were")
+    return saving
+
+
+def undo_saving(world: World, id: str, author: str) -> str:  # noqa: A002
+    """Put the replicas back to what they were before the first step; the sentence."""
+    saving = saving_of(world, id)
     if not saving.undone_by:
         world.endpoints.set_replicas(saving.target, saving.deployed_id, *saving.before)
         world.store.savings.put(replace(saving, undone_by=author))
