@@ -26,15 +26,8 @@ _MACHINE = re.compile(
     r"(?P<spot>Spot Preemptible |Spot |Preemptible )?(?P<family>.+?) Instance (?P<part>Core|Ram) running in [^,]+"
 )
 _GPU = re.compile(r"(?P<spot>Spot Preemptible |Spot |Preemptible )?Nvidia (?P<gpu>.+?) GPU running in [^,]+")
-_FAMILIES = {
-    "n1": "n1 predefined",
-    "n2": "n2",
-    "e2": "e2",
-    "c2": "c2",
-    "g2": "g2",
-    "a2": "a2",
-}
-"""The first part of a machine's name, and what its SKUs call it."""
+_FAMILIES = {"n1": "n1 predefined"}
+"""What SKUs call a family of machines, where it is not the first part of the machine's name."""
 _GPUS = {
     "NVIDIA_TESLA_T4": "tesla t4",
     "NVIDIA_TESLA_P4": "tesla p4",
@@ -58,8 +51,8 @@ class Rate:
     """One part's price."""
 
     sku: str
-    usd: Decimal
-    """An hour of a core, of a gigabyte (2^30 bytes), of an accelerator."""
+    usd: Decimal | None
+    """An hour of a core, of a gigabyte (2^30 bytes), of an accelerator; None where it has no one price by the hour."""
 
 
 @dataclass(frozen=True)
@@ -143,9 +136,9 @@ def _rates(skus: Iterable[Mapping[str, Any]], regions: Collection[str]) -> dict[
             continue
         sku = read_as(_Sku, dict(one), "a SKU of the catalog")
         for name, kind, spot in _meaning(sku):
-            usd = _price(sku, _UNITS[kind])
+            rate = Rate(sku.id, _price(sku, _UNITS[kind]))
             for region in set(sku.regions) & set(regions):
-                rates[region, name, kind, spot].add(Rate(sku.id, usd if usd is not None else Decimal(-1)))
+                rates[region, name, kind, spot].add(rate)
     return rates
 
 
@@ -174,7 +167,8 @@ def _price(sku: _Sku, unit: str) -> Decimal | None:
 
 
 def _needs(machine: Part, region: str, spot: bool) -> list[tuple[Decimal, Key]]:
-    family = _FAMILIES.get(machine.what.partition("-")[0], machine.what)
+    family = machine.what.partition("-")[0]
+    family = _FAMILIES.get(family, family)
     needs: list[tuple[Decimal, Key]] = [
         (Decimal(str(machine.vcpu)), (region, family, "Core", spot)),
         (Decimal(str(machine.memory_gb)), (region, family, "Ram", spot)),
@@ -201,10 +195,11 @@ def _entry(
         prices = {rate.usd for rate in found}
         if len(prices) > 1:
             return f"{len(found)} SKUs with different prices for {what}"
-        if min(prices) < 0:
+        price = prices.pop()
+        if price is None:
             return f"the price of {what} is none by the hour in US dollars"
-        total += number * min(prices)
-        skus.append(f"{number.normalize():f} x {min(prices):f} (SKU {min(found, key=lambda r: r.sku).sku})")
+        total += number * price
+        skus.append(f"{number.normalize():f} x {price:f} (SKU {min(found, key=lambda r: r.sku).sku})")
     source = f"Cloud Billing Catalog, {today}: {' + '.join(skus)}"
     usd = total.quantize(Decimal("1e-9")).normalize()
     return {"usd_hour": f"{usd:f}", "state": "confirmed", "source": source} | ({"spot": True} if spot else {})
