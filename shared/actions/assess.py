@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from shared import log, topics
 from shared.actions.alerting import ask_rollback
 from shared.actions.compared import compared_minutes, needs_shadow_step, shadow_minutes
+from shared.actions.exports import read_exports
 from shared.actions.policies import policy_of
 from shared.actions.quality import copy_quality
 from shared.actions.record import publish_due
@@ -127,14 +128,8 @@ def _endpoints(world: World, rollouts: Sequence[Rollout]) -> dict[TargetRef, End
             found |= {e.ref: e for e in world.endpoints.list(project, region) if e.ref in wanted}
         except RolloutsError as exc:  # a project that may not be read among them: it must not stop the others
             log.warning(f"{project}/{region} cannot be read in this tick: {exc}")
-    for ref in sorted({r.target for r in rollouts if r.phase.is_open and export_place(r.target)}):
-        try:
-            endpoint = world.endpoints.get(ref)
-        except RolloutsError as exc:
-            log.warning(f"{ref} cannot be read in this tick: {exc}")
-            continue
-        found |= {ref: endpoint} if endpoint else {}
-    return found
+    exports = sorted({r.target for r in rollouts if r.phase.is_open and export_place(r.target)})
+    return found | {e.ref: e for e in read_exports(world, exports)}
 
 
 def _with_evidence(

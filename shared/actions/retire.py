@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
 from shared import log
 from shared.actions.deleting import delete_versions
+from shared.actions.exports import read_exports
 from shared.actions.policies import target_ref
 from shared.actions.pools import delete_pools, has_pools
 from shared.actions.record import record_entry
@@ -15,7 +16,7 @@ from shared.errors import PermanentError, RolloutsError, TransientError
 from shared.policy.schema import Policy, Target
 from shared.rollout.labels import read_labels
 from shared.rollout.names import label_value
-from shared.rollout.observed import Endpoint, TargetRef
+from shared.rollout.observed import Endpoint
 from shared.rollout.record import LedgerEntry, Rollout
 from shared.rollout.retire import Retirement, Undeploy, plan_retirement
 from shared.rollout.shadowing import SHADOW
@@ -40,11 +41,9 @@ def retire_models(world: World) -> list[Retirement]:
             continue
         _delete_old(world, policies.values(), (project, region), endpoints)
         _delete_pools(world, list(policies.values()), (project, region))
-        exports = [ref for p in policies.values() for t in p.targets if t.bucket for ref in [target_ref(world, t)]]
-        for endpoint in [
-            *endpoints,
-            *_exports(world, [r for r in exports if (r.project, r.region) == (project, region)]),
-        ]:
+        folders = [target_ref(world, t) for p in policies.values() for t in p.targets if t.bucket]
+        here = [ref for ref in folders if (ref.project, ref.region) == (project, region)]
+        for endpoint in [*endpoints, *read_exports(world, here)]:
             policy = policies.get(read_labels(endpoint.labels).model)
             try:
                 if SHADOW in endpoint.labels:
@@ -54,18 +53,6 @@ def retire_models(world: World) -> list[Retirement]:
             except TransientError as exc:
                 log.warning(f"{endpoint.ref} is left for the next time: {exc}")
     return done
-
-
-def _exports(world: World, refs: Iterable[TargetRef]) -> Iterator[Endpoint]:
-    """Folders of buckets, which no list of endpoints has."""
-    for ref in refs:
-        try:
-            found = world.endpoints.get(ref)
-        except RolloutsError as exc:
-            log.warning(f"{ref} is left for the next time: {exc}")
-            continue
-        if found is not None:
-            yield found
 
 
 def _delete_old(
