@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from local.cloud import LIVE_BUCKET
-from local.stepped import Apps
 from local.storage import StorageError
 from shared.rollout.record import Phase
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import ENDPOINT
 from tests.functional.functions.test_blue_green import GREEN, OBJECT, answers, deploy, pair, serve
-
-
-@pytest.fixture(scope="module")
-def apps() -> Iterator[Apps]:
-    loaded = Apps()
-    yield loaded
-    loaded.forget()
-
-
-@pytest.fixture
-def cloud(apps: Apps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
-    made = Cloud(apps, tmp_path)
-    for name, value in made.environment().items():
-        monkeypatch.setenv(name, value)
-    made.open()
-    yield made
-    made.close()
 
 
 def once(cloud: Cloud, when: str) -> None:
