@@ -349,6 +349,11 @@ class Interleavings(RuleBasedStateMachine):
         for r in open_ones:
             if r.hold and r.stop and self._is_split():
                 self.town.give({stable: 100})
+            elif r.hold and r.stop and endpoint and not endpoint.find(stable) and endpoint.share(r.deployed_id):
+                # Nobody but a person can say who gets its share when the stable is gone; here, who has most besides.
+                others = [d.id for d in endpoint.deployed if d.id != r.deployed_id]
+                if others:
+                    self.town.give({max(others, key=endpoint.share): 100})
             if r.hold is None or r.stop is not None:
                 continue
             is_alone = r.phase is Phase.DEPLOYING and r.stable_id and not (endpoint and endpoint.find(r.stable_id))
