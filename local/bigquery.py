@@ -7,13 +7,14 @@ which SKUs, of which time.
 from __future__ import annotations
 
 import json
-import threading
 import zlib
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
+
+from local.http_server import HttpServer
 
 _FIELDS = (
     ("endpoint", "STRING", "NULLABLE"),
@@ -28,22 +29,22 @@ _FIELDS = (
 _SPEND_FIELDS = (("usd", "NUMERIC", "NULLABLE"), ("billed_until", "TIMESTAMP", "NULLABLE"))
 
 
-class BigQuery:
+class BigQuery(HttpServer):
     """A context manager; ``add`` takes the rows that the emulator's request log hands out, ``bill`` those of a billing export."""
 
     def __init__(self) -> None:
+        super().__init__(_handler(self), "bigquery")
         self._rows: list[Mapping[str, Any]] = []
         self._billed: list[Mapping[str, Any]] = []
         self.refusals: list[int] = []
         """Statuses that the next queries are answered with."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self.queries: list[str] = []
         """What was asked, in SQL."""
 
     @property
     def url(self) -> str:
         """For ``BIGQUERY_EMULATOR_HOST``."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self.base
 
     def add(self, row: Mapping[str, Any]) -> None:
         self._rows.append(row)
@@ -51,14 +52,6 @@ class BigQuery:
     def bill(self, row: Mapping[str, Any]) -> None:
         """A row in the documented form of the export."""
         self._billed.append(row)
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), name="bigquery", daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
     def answer(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """The answer of ``jobs.query``."""

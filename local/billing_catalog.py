@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from local.http_server import HttpServer
 
-class BillingCatalog:
+
+class BillingCatalog(HttpServer):
     """A context manager; ``answers`` are what is given before the pages, such as a refusal."""
 
     def __init__(self, service: str, skus: Sequence[Mapping[str, Any]], page: int = 5000) -> None:
+        super().__init__(_handler(self), "catalog")
         self._service, self._skus, self._page = service, skus, page
         self.answers: list[int] = []
         self.asked: list[dict[str, str]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
 
     @property
     def url(self) -> str:
         """For ``BILLING_EMULATOR_HOST``."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.05,), name="catalog", daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        return self.base
 
     def answer(self, path: str, asked: dict[str, str]) -> tuple[int, dict[str, Any]]:
         """One page."""

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import http.client
 import json
-import threading
 import time
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import urlsplit
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from local.http_server import HttpServer
 from shared.identity import ASSERTION, IAP_ISSUER
 
 AUDIENCE = "/projects/123456789012/locations/us-central1/services/status-page"
@@ -29,7 +28,7 @@ SECONDS = 600
 _OF_THE_CONNECTION = frozenset({"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "content-length"})
 
 
-class IdentityAwareProxy:
+class IdentityAwareProxy(HttpServer):
     """Stands before one function; a context manager. ``person`` may be changed at any time: who comes then is somebody else."""
 
     def __init__(self, person: str, target: Callable[[], str], port: int = 0) -> None:
@@ -52,10 +51,8 @@ class IdentityAwareProxy:
             def log_message(self, *_: object) -> None:
                 """The page logs what matters."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="iap", daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        super().__init__(Handler, "iap", port)
+        self.url = self.base
         self.keys_url = f"{self.url}{KEYS}"
 
     def assertion(self, **changes: object) -> str:
@@ -110,12 +107,3 @@ class IdentityAwareProxy:
         handler.end_headers()
         if handler.command != "HEAD":
             handler.wfile.write(content)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

@@ -7,9 +7,8 @@ token are wall times, as the library that checks them reads the wall clock.
 from __future__ import annotations
 
 import json
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +17,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 from jwt.algorithms import RSAAlgorithm
+
+from local.http_server import HttpServer
 
 ISSUER = "https://accounts.google.com"
 
@@ -84,7 +85,7 @@ class Issuer:
         return {self._key_id: public.decode()}
 
 
-class KeyServer:
+class KeyServer(HttpServer):
     """Serves an issuer's public key over HTTP: ``/certs`` as a JWK set, ``/certs/pem`` as PEM; a context manager."""
 
     def __init__(self, issuer: Issuer, port: int = 0) -> None:
@@ -106,15 +107,5 @@ class KeyServer:
             def log_message(self, *_: object) -> None:
                 """Keys are fetched all the time; nobody wants to read it."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="keys", daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}/certs"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        super().__init__(Handler, "keys", port)
+        self.url = f"{self.base}/certs"

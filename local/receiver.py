@@ -6,9 +6,10 @@ import json
 import threading
 from collections import Counter
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
+from local.http_server import HttpServer
 from shared.clock import Clock, now, wall_seconds
 from shared.signature import ID, TOLERANCE, is_genuine
 
@@ -16,7 +17,7 @@ _WALL_SECONDS = 30.0
 """What a busy machine may take from signing to reading: where time is compressed, minutes of tolerance are a second of the wall's."""
 
 
-class Receiver:
+class Receiver(HttpServer):
     """Keeps every genuine notice, and counts how often each came."""
 
     def __init__(self, secret: str, clock: Clock = now) -> None:
@@ -41,13 +42,11 @@ class Receiver:
                 pass
 
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="receiver", daemon=True)
+        super().__init__(Handler, "receiver")
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/notices"
+        return f"{self.base}/notices"
 
     def _take(self, id_: str, body: bytes, genuine: bool) -> None:
         with self._lock:
@@ -57,12 +56,3 @@ class Receiver:
             self.received[id_] += 1
             if self.received[id_] == 1:
                 self.notices.append({**json.loads(body), "received_at": datetime.now(UTC).isoformat()})
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()

@@ -83,7 +83,7 @@ class Servers:
         self.store.mkdir()
         self.now = BEGIN
         self.pubsub = PubsubServer().start()
-        self.storage = Storage(folder / "buckets")
+        self.storage = Storage(folder / "buckets").start()
         self._wire()
         self.monitoring = Monitoring(
             delay=delay,
@@ -134,7 +134,6 @@ class Servers:
 
     def open(self) -> None:
         """Give the functions adapters of their own, and our clock; after the environment is set."""
-        self.storage.__enter__()
         world.cache_clear()
         world().now = self.clock
 
@@ -143,7 +142,7 @@ class Servers:
             world().store.close()
         world.cache_clear()
         self._channel.close()
-        self.storage.__exit__()
+        self.storage.stop()
         self.emulator.stop()
         self.monitoring.stop()
         self.pubsub.stop()

@@ -13,10 +13,12 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from local.http_server import HttpServer
 
 _OBJECT = re.compile(r"/storage/v1/b/([^/]+)/o(?:/([^/]+))?(?:/rewriteTo/b/([^/]+)/o/([^/]+))?")
 _UPLOAD = re.compile(r"/upload/storage/v1/b/([^/]+)/o")
@@ -37,17 +39,15 @@ class StorageError(Exception):
         self.status, self.message = status, message
 
 
-class Storage:
+class Storage(HttpServer):
     """A context manager; buckets are folders and need not be made."""
 
     def __init__(self, root: Path) -> None:
+        super().__init__(_handler(self), "storage")
         self._root = root
         self._about: dict[tuple[str, str], _About] = {}
         self._next = 1_700_000_000_000_000
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
         self.before: Callable[[str, str], None] = lambda method, name: None
         """Called before each request with its method (``insert``, ``get``, ``list``, ``rewrite``, ``delete``) and object; a ``StorageError`` of it is
         the answer."""
@@ -59,20 +59,7 @@ class Storage:
     @property
     def url(self) -> str:
         """For ``STORAGE_EMULATOR_HOST``."""
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._server.serve_forever, args=(0.05,), name="storage", daemon=True
-            )
-            self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._thread is not None:  # a server that does not serve would be waited for, for ever
-            self._server.shutdown()
-        self._server.server_close()
+        return self.base
 
     def text(self, bucket: str, name: str) -> str:
         """An object's content."""
