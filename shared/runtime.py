@@ -17,6 +17,7 @@ from shared import log, topics
 from shared.errors import NotYetError, PermanentError, StaleEventError, TransientError
 from shared.events.message import Ignored, Message, parse_message
 from shared.events.schedule import Tick, parse_tick
+from shared.process import put_garbage_off
 from shared.wiring import World
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ HINT_AGE = timedelta(minutes=10)
 leaves none of them among the dead letters."""
 LARGEST_BODY = 256 * 1024
 """Bytes of a request; an incident of Cloud Monitoring has a few thousand."""
+
+put_garbage_off()  # before the server makes its worker
 
 
 def handle(
