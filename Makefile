@@ -4,8 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SEED ?= 1
-# One more than there are cores: tests wait for processes, too.
-WORKERS ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tools demo up test check lint types layers infra-check audit docs format bench soak crashes package cloud-test clean
@@ -31,7 +29,7 @@ up: $(READY) ## the same system, left running to play with
 	@$(BIN)/python -m local.up
 
 test: $(READY) ## all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --durations=30
+	@$(BIN)/python -m pytest -n auto --dist worksteal --durations=30
 
 check: lint types layers infra-check audit ## lint, types, layers, Terraform, checkov, known vulnerabilities (test is apart)
 

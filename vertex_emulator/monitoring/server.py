@@ -66,6 +66,7 @@ class Monitoring:
         self._evaluator = Evaluator(self._store, self._descriptors, self._policies, self._notify)
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._workers: futures.ThreadPoolExecutor | None = None
         self._server: grpc.Server | None = None
 
     @property
@@ -129,7 +130,8 @@ class Monitoring:
 
     def serve(self, port: int = 0) -> str:
         """Serve on 127.0.0.1, for those who do not mount the handlers elsewhere; returns ``host:port``."""
-        server = grpc.server(futures.ThreadPoolExecutor(max_workers=8, thread_name_prefix="monitoring-rpc"))
+        self._workers = futures.ThreadPoolExecutor(max_workers=8, thread_name_prefix="monitoring-rpc")
+        server = grpc.server(self._workers)
         server.add_generic_rpc_handlers(self.handlers())
         chosen = server.add_insecure_port(f"127.0.0.1:{port}")
         server.start()
@@ -146,6 +148,9 @@ class Monitoring:
         if self._server is not None:
             self._server.stop(grace=None).wait()
             self._server = None
+        if self._workers is not None:
+            self._workers.shutdown()  # gRPC ends them too, and does not wait for them
+            self._workers = None
 
     def _work(self) -> None:
         while not self._stopping.wait(max(MIN_WAIT, wall_seconds(INTERVAL))):
