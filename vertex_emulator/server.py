@@ -45,6 +45,7 @@ from vertex_emulator.metrics import MetricSink, NullSink
 from vertex_emulator.operations import Operations
 from vertex_emulator.permissions import PermissionLog, Used, called_by, caller_of
 from vertex_emulator.pools import Pools
+from vertex_emulator.ports import fresh_port
 from vertex_emulator.prediction import Prediction
 from vertex_emulator.quotas import QuotaMeter
 from vertex_emulator.registry import Registry
@@ -140,10 +141,11 @@ class Emulator:
         for service, table in self._tables().items():
             # gRPC finds a registered method by itself; through generic handlers it would ask one after the other.
             server.add_registered_method_handlers(service, table)  # type: ignore[attr-defined]  # its stubs are older
-        bound = server.add_insecure_port(f"127.0.0.1:{port}")
+        bound = fresh_port(server.add_insecure_port, port=port)
         self.address = self._state.address = f"127.0.0.1:{bound}"
         if certificate is not None:
-            secure = server.add_secure_port(f"127.0.0.1:{tls_port}", certificate.grpc_credentials())
+            credentials = certificate.grpc_credentials()
+            secure = fresh_port(lambda address: server.add_secure_port(address, credentials), port=tls_port)
             self.tls_address = f"localhost:{secure}"
         self.logs.start()
         server.start()

@@ -12,6 +12,7 @@ from local.pubsub.publisher import Publisher
 from local.pubsub.push import Mint, PushDispatcher
 from local.pubsub.state import Broker
 from local.pubsub.subscriber import Subscriber
+from vertex_emulator.ports import fresh_port
 
 _MAX_REQUEST_BYTES = 10 * 1024 * 1024
 """Of a publish request (quotas page); gRPC's own limit is 4 MiB."""
@@ -50,7 +51,7 @@ class PubsubServer:
             options=[("grpc.max_receive_message_length", _MAX_REQUEST_BYTES), ("grpc.so_reuseport", 0)],
         )
         try:
-            self.port = self._server.add_insecure_port(f"{host}:{port}")
+            self.port = fresh_port(self._server.add_insecure_port, host, port)
         except RuntimeError as error:
             raise OSError(f"Pub/Sub cannot listen on {host}:{port}; is another one running there? ({error})") from error
         self.address = f"{host}:{self.port}"

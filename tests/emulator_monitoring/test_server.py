@@ -15,6 +15,7 @@ from google.cloud.monitoring_v3.services.metric_service.transports import Metric
 from tests.emulator_monitoring.conftest import ENDPOINT, ONLINE, PROJECT
 from vertex_emulator.monitoring import protos
 from vertex_emulator.monitoring.server import Monitoring
+from vertex_emulator.ports import fresh_port
 
 
 def test_in_compressed_time_a_violation_is_delivered_by_the_background_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -48,7 +49,7 @@ def test_the_handlers_can_be_mounted_on_anyones_server() -> None:
     monitoring = Monitoring()
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
     server.add_generic_rpc_handlers(monitoring.handlers())
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = fresh_port(server.add_insecure_port)
     server.start()
     try:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:

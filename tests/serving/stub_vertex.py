@@ -11,6 +11,7 @@ import grpc
 from google.protobuf import empty_pb2
 
 from shared.gapic import lean
+from vertex_emulator.ports import fresh_port
 
 lean.import_leanly(lean.VERTEX)
 lean.import_leanly(lean.MONITORING)
@@ -36,7 +37,7 @@ def stub_vertex(predict: Handler | None = None, create_time_series: Handler | No
         server = grpc.server(pool)
         for name, methods in services.items():
             server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(name, methods),))
-        port = server.add_insecure_port("127.0.0.1:0")
+        port = fresh_port(server.add_insecure_port)
         server.start()
         try:
             yield f"127.0.0.1:{port}"

@@ -24,6 +24,7 @@ from vertex_emulator.monitoring.notification_channels import NotificationChannel
 from vertex_emulator.monitoring.protos import Message
 from vertex_emulator.monitoring.rpc import CallLog, Method, generic_handler, not_found
 from vertex_emulator.monitoring.series import RETENTION, SeriesStore, Visibility
+from vertex_emulator.ports import fresh_port
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class Monitoring:
         self._workers = futures.ThreadPoolExecutor(max_workers=8, thread_name_prefix="monitoring-rpc")
         server = grpc.server(self._workers)
         server.add_generic_rpc_handlers(self.handlers())
-        chosen = server.add_insecure_port(f"127.0.0.1:{port}")
+        chosen = fresh_port(server.add_insecure_port, port=port)
         server.start()
         self._server = server
         return f"127.0.0.1:{chosen}"

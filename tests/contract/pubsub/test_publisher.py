@@ -11,6 +11,7 @@ import pytest
 
 from shared.errors import PermanentError, TransientError
 from shared.publisher import Publisher
+from vertex_emulator.ports import fresh_port
 
 
 class Refusing(grpc.GenericRpcHandler):
@@ -31,7 +32,7 @@ def pubsub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Refusing]:
     handler = Refusing()
     server = grpc.server(futures.ThreadPoolExecutor(max_workers=2))
     server.add_generic_rpc_handlers((handler,))
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = fresh_port(server.add_insecure_port)
     server.start()
     monkeypatch.setenv("PUBSUB_EMULATOR_HOST", f"127.0.0.1:{port}")
     monkeypatch.setenv("CLOCK_ORIGIN", "0")

@@ -14,6 +14,7 @@ from google.cloud.firestore_v1.types import RunQueryResponse
 from shared.errors import PermanentError, TransientError
 from shared.store.documents import ExistsError, RevisionError
 from shared.store.firestore import FirestoreDocuments
+from vertex_emulator.ports import fresh_port
 
 PREFIX = "/google.firestore.v1.Firestore/"
 NO_DATABASE = "The database (default) does not exist for project p. Please visit the console to add one."
@@ -48,7 +49,7 @@ class Answers(grpc.GenericRpcHandler):
 def answers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Answers]:
     found = Answers()
     server = grpc.server(ThreadPoolExecutor(2), handlers=[found])
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = fresh_port(server.add_insecure_port)
     server.start()
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", f"127.0.0.1:{port}")
     yield found

@@ -15,6 +15,8 @@ from typing import Any
 
 import grpc
 
+from vertex_emulator.ports import fresh_port
+
 
 @dataclass(frozen=True)
 class Call:
@@ -85,7 +87,7 @@ def serving(*handlers: grpc.GenericRpcHandler) -> Iterator[str]:
     """A plaintext server on this machine for as long as the block lasts; its address."""
     with ThreadPoolExecutor(max_workers=4) as workers:
         server = grpc.server(workers)
-        port = server.add_insecure_port("127.0.0.1:0")
+        port = fresh_port(server.add_insecure_port)
         server.add_generic_rpc_handlers(handlers)
         server.start()
         try:
