@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from infra.reachable import PackagingError, reachable
+from infra.templates import with_compiled_templates
 
 ROOT = Path(__file__).parent.parent
 _DATE = (1980, 1, 1, 0, 0, 0)
@@ -62,7 +63,7 @@ def package_all(root: Path, out: Path, names: Sequence[str] = ()) -> list[Packag
     known = functions(root)
     if unknown := sorted(set(names) - set(known)):
         raise PackagingError(f"{root / 'functions'} has no {unknown[0]!r}; there are {', '.join(known) or 'none'}")
-    contents = {name: contents_of(root, name) for name in sorted(names) or known}
+    contents = {name: with_compiled_templates(root, contents_of(root, name)) for name in sorted(names) or known}
     out.mkdir(parents=True, exist_ok=True)
     packages = [_write(out / f"{name}.zip", name, files) for name, files in contents.items()]
     if not names:
@@ -107,7 +108,7 @@ def _defines(main: Path, name: str) -> bool:
     return any(isinstance(node, kinds) and node.name == name for node in ast.parse(main.read_bytes()).body)
 
 
-def _write(path: Path, name: str, files: dict[str, Path]) -> Package:
+def _write(path: Path, name: str, files: dict[str, Path | bytes]) -> Package:
     """The zip, complete or not at all: Terraform may look at any moment."""
     unfinished = path.with_suffix(".zip.part")
     seen = hashlib.sha256()
@@ -117,7 +118,8 @@ def _write(path: Path, name: str, files: dict[str, Path]) -> Package:
             info.external_attr = _MODE << 16
             info.create_system = _UNIX
             info.compress_type = zipfile.ZIP_DEFLATED
-            content = files[entry].read_bytes()
+            file = files[entry]
+            content = file if isinstance(file, bytes) else file.read_bytes()
             archive.writestr(info, content, compresslevel=9)
             seen.update(f"{entry}\0{len(content)}\0".encode() + content)
     unfinished.replace(path)

@@ -13,7 +13,7 @@ from rollouts_cli.lookup import opened_store
 from shared import clock
 from shared.errors import PermanentError
 from shared.policy.units import parse_duration
-from shared.rollout.windows import ALL_MODELS
+from shared.rollout.stops import ALL_MODELS
 
 Model = Annotated[str | None, typer.Argument(help="The model, by its policy.", metavar="[MODEL]", show_default=False)]
 All = Annotated[bool, typer.Option("--all", help="All models.")]

@@ -7,16 +7,11 @@ from dataclasses import replace
 from shared.actions.record import Telling, publish_due, record_transition
 from shared.errors import RefusedError
 from shared.policy.schema import Policy
-from shared.rollout.consent import BY, next_stage
-from shared.rollout.record import Consent, Rollout
+from shared.rollout.consent import BY
+from shared.rollout.record import Consent
+from shared.rollout.stages import next_stage
 from shared.store.store import StoredRollout
 from shared.wiring import World
-
-
-def approvers(policy: Policy, rollout: Rollout) -> tuple[str, ...]:
-    """Who may agree to the next stage; none named means the operators."""
-    rule = policy.rollout.stages[next_stage(rollout, len(policy.rollout.stages))].approval
-    return tuple(rule.by) if rule else ()
 
 
 def approve(

@@ -5,17 +5,16 @@ A command has an id of its own and is obeyed once: what is sent again, by a stra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
+from shared.actions.access import ForbiddenError, Named, operators
 from shared.actions.adopt import adopt_model
 from shared.actions.alerting import ask_rollback
 from shared.actions.amending import retry, set_policy
-from shared.actions.approving import approve, approvers
+from shared.actions.approving import approve
 from shared.actions.freezing import freeze, lift_budgets, unfreeze
 from shared.actions.policies import policy_of
 from shared.actions.promoting import promote
@@ -26,7 +25,8 @@ from shared.errors import PermanentError, RefusedError
 from shared.events.wire import decode_object
 from shared.policy.schema import Policy
 from shared.rollout.record import Hold, Phase, Rollout, Stop
-from shared.rollout.windows import ALL_MODELS, Stopped
+from shared.rollout.stages import approvers
+from shared.rollout.stops import ALL_MODELS, Stopped
 from shared.store.store import StoredRollout
 from shared.text import one_line
 from shared.wiring import World
@@ -78,12 +78,6 @@ class Command(BaseModel):
 
 
 _OF_MODELS = ("freeze", "unfreeze")
-
-
-class ForbiddenError(PermanentError):
-    """The caller is known and may not do this."""
-
-    kind = "forbidden"
 
 
 class ReplayedError(RefusedError):
@@ -163,7 +157,7 @@ def _obey_stop(world: World, command: Command, actor: str) -> dict[str, Any]:
     model = ALL_MODELS if is_of_all else command.model or ""
     named = [] if is_of_all else _policy(world, model).access.operators
     what = "all models" if is_of_all else model
-    _admit_named(world, command, _operators(world, what, named), what, actor, About("" if is_of_all else model))
+    _admit_named(world, command, operators(world, what, named), what, actor, About("" if is_of_all else model))
     if command.budget:
         sentence = lift_budgets(world, actor, command.reason)
     elif command.command == "freeze":
@@ -186,25 +180,10 @@ def _admit(
     world: World, command: Command, policy: Policy, actor: str, about: About, instead: tuple[str, ...] = ()
 ) -> None:
     """``instead`` of the operators: those who may approve need not be operators, and not every operator may approve."""
-    who = _operators(world, policy.model, policy.access.operators)
+    who = operators(world, policy.model, policy.access.operators)
     if instead:
         who = Named(instead, f"those who may approve the next stage of {policy.model} (approval.by in its policy)")
     _admit_named(world, command, who, policy.model, actor, about)
-
-
-def is_allowed(world: World, policy: Policy, rollout: Rollout, command: str, actor: str) -> bool:
-    """Whether this person may: for those who ask before they offer it. ``obey`` asks again."""
-    of_stage = approvers(policy, rollout) if command == "approve" else ()
-    people = of_stage or _operators(world, policy.model, policy.access.operators).people
-    return actor.casefold() in {one.casefold() for one in people}
-
-
-@dataclass(frozen=True)
-class Named:
-    """Who may command, and how that is said."""
-
-    people: Sequence[str]
-    words: str
 
 
 def _admit_named(world: World, command: Command, who: Named, what: str, actor: str, about: About) -> None:
@@ -215,14 +194,6 @@ def _admit_named(world: World, command: Command, who: Named, what: str, actor: s
     except (ForbiddenError, ReplayedError) as exc:
         note_refusal(world, exc.kind, str(exc), about, actor)
         raise
-
-
-def _operators(world: World, what: str, of_policy: Sequence[str]) -> Named:
-    """Those whom the policy names, else those whom the deployment names for all."""
-    if of_policy:
-        return Named(of_policy, f"the operators of {what} (access.operators in its policy)")
-    of_all = world.environment.get("COMMAND_OPERATORS", "").replace(",", " ").split()
-    return Named(of_all, f"the operators of {what} (COMMAND_OPERATORS)")
 
 
 def _refuse_stranger(who: Named, what: str, actor: str) -> None:

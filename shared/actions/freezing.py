@@ -8,7 +8,7 @@ from shared.actions.record import publish_notice, record_entry
 from shared.errors import RefusedError
 from shared.rollout.names import label_value
 from shared.rollout.record import LedgerEntry
-from shared.rollout.windows import ALL_MODELS, BudgetStop, Stopped
+from shared.rollout.stops import ALL_MODELS, BudgetStop, Stopped
 from shared.wiring import World
 
 

@@ -8,7 +8,7 @@ from shared.actions.freezing import tell_budget
 from shared.costs.overspent import FREEZE_AT, plan_stop
 from shared.errors import PermanentError
 from shared.events.budget import BudgetNotified
-from shared.rollout.windows import BudgetStop
+from shared.rollout.stops import BudgetStop
 from shared.wiring import World
 
 ACTOR = "Cloud Billing"

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from shared.actions.command import Command, ForbiddenError, is_allowed, obey, parse_command
+from shared.actions.access import ForbiddenError, is_allowed
 from shared.actions.look import look
 from shared.actions.show import links, policies_of, see, version_address
 from shared.costs.prices import shipped
@@ -20,10 +20,10 @@ from shared.errors import NotFoundError, PermanentError, RefusedError, Transient
 from shared.page.render import HEADERS, KEPT, files, render
 from shared.page.words import COMMANDS
 from shared.rollout.aliases import OURS, desired_aliases
-from shared.rollout.consent import next_stage
 from shared.rollout.names import version_number
 from shared.rollout.query import values
 from shared.rollout.record import CheckResult, Rollout
+from shared.rollout.stages import next_stage
 from shared.store.store import Store
 from shared.text import one_line
 from shared.view.explain import explain
@@ -34,6 +34,9 @@ from shared.view.standing import age, standing
 from shared.view.stepper import steps
 from shared.view.timeline import timeline
 from shared.wiring import World
+
+if TYPE_CHECKING:
+    from shared.actions.command import Command
 
 PAGE = 100
 """Rollouts in progress on one page."""
@@ -306,6 +309,8 @@ class _Page:
 
     def _act(self, rollout: Rollout, command: str) -> Answer:
         self._refuse_forgery(rollout, command)
+        from shared.actions.command import obey  # all that a command may do; who only looks should not wait for it
+
         form = self._asked.form
         said: dict[str, Any] = {
             "id": form["id"],
@@ -339,6 +344,8 @@ class _Page:
 def checked(said: Mapping[str, Any]) -> Command:
     """The command, by the same rules as one that comes as JSON."""
     import json
+
+    from shared.actions.command import parse_command
 
     return parse_command(json.dumps(dict(said)).encode())
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from shared.actions.record import Telling, publish_due, record_transition
 from shared.errors import RefusedError
 from shared.policy.schema import Policy
-from shared.rollout.consent import next_stage
 from shared.rollout.record import Phase, Rollout
+from shared.rollout.stages import next_stage
 from shared.store.store import StoredRollout
 from shared.wiring import World
 

@@ -15,7 +15,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo
 
 from shared.events.budget import BudgetNotified
-from shared.rollout.windows import BudgetStop
+from shared.rollout.stops import BudgetStop
 
 FREEZE_AT = Decimal(1)
 """The share of a budget at which new rollouts are stopped unless the deployment says another."""

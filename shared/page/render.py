@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, ModuleLoader, StrictUndefined
 from markupsafe import Markup
 
 from shared.page import words
@@ -31,6 +31,9 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+TEMPLATES = HERE / "templates"
+COMPILED = HERE / "compiled"
+"""Where a deployed function has its templates, as Python: it should not translate them before its first page (``infra.templates``)."""
 KEPT = "public, max-age=31536000, immutable"
 """Of files whose name changes with what is in them."""
 
@@ -47,9 +50,10 @@ def files() -> Mapping[str, tuple[bytes, str]]:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates, filters and what every template may use."""
     made = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
+        loader=ModuleLoader(COMPILED) if COMPILED.is_dir() else FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -87,4 +91,4 @@ def marked(text: str) -> Markup:
 
 def render(template: str, **values: Any) -> str:
     """The whole page."""
-    return _environment().get_template(template).render(**values)
+    return environment().get_template(template).render(**values)

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from shared.policy.times import Approval
 from shared.policy.units import format_duration
-from shared.rollout.record import Phase, Rollout
+from shared.rollout.record import Phase
 from shared.rollout.step_kinds import AskApproval, AskRollback, Close, Situation, Step, Wait, pause
 
 BY = "approval"
 """Who has paused a rollout that nobody approved: the approval lifts that pause, and no other."""
-
-
-def next_stage(rollout: Rollout, stages: int) -> int:
-    """The stage that comes next: the last one at once for a first version, which has nobody beside it."""
-    if rollout.phase is Phase.DEPLOYING and not rollout.stable_id:
-        return stages - 1
-    return min(rollout.stage + 1, stages - 1)
 
 
 def plan_consent(s: Situation, stage: int) -> Step | None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from shared.rollout.windows import ALL_MODELS, BudgetStop, Stopped
+from shared.rollout.stops import ALL_MODELS, BudgetStop, Stopped
 from shared.store.documents import Documents
 
 BUDGETS = "~budgets"
 """Its id among the freezes; no model can have it."""
-_STOPS = TypeAdapter(dict[str, BudgetStop])
 
 
 class Budgets:
@@ -38,7 +38,7 @@ class Budgets:
 
 def read_budgets(body: dict[str, Any]) -> dict[str, BudgetStop]:
     """What the document holds."""
-    return _STOPS.validate_python(body["budgets"])
+    return _adapter().validate_python(body["budgets"])
 
 
 def as_stops(body: dict[str, Any]) -> list[Stopped]:
@@ -51,4 +51,9 @@ def as_stops(body: dict[str, Any]) -> list[Stopped]:
 
 
 def _body(budgets: dict[str, BudgetStop]) -> dict[str, Any]:
-    return {"budgets": _STOPS.dump_python(budgets, mode="json")}
+    return {"budgets": _adapter().dump_python(budgets, mode="json")}
+
+
+@lru_cache
+def _adapter() -> TypeAdapter[dict[str, BudgetStop]]:
+    return TypeAdapter(dict[str, BudgetStop])

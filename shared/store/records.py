@@ -10,18 +10,20 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from shared import log
 from shared.errors import TransientError
-from shared.policy.schema import Policy
 from shared.rollout.index import IndexedVersion
 from shared.rollout.observed import TargetRef
 from shared.rollout.record import LEDGER_ENTRY, ROLLOUT, SCHEMA, LedgerEntry, Rollout
-from shared.rollout.windows import Stopped
+from shared.rollout.stops import Stopped
 from shared.store.documents import Create, Stored, Write
+
+if TYPE_CHECKING:
+    from shared.policy.schema import Policy
 
 Record = TypeVar("Record")
 
@@ -67,11 +69,6 @@ class Claim:
     """Until then the evaluation is left to the delivery that wrote this."""
     revision: str = ""
     schema: int = SCHEMA
-
-
-CLAIM = TypeAdapter(Claim)
-STOPPED = TypeAdapter(Stopped)
-INDEXED = TypeAdapter(IndexedVersion)
 
 
 @dataclass(frozen=True)
@@ -138,12 +135,13 @@ def read_policy(stored: Stored) -> StoredPolicy:
 
 
 def claim_body(claim: Claim) -> dict[str, Any]:
-    body: dict[str, Any] = CLAIM.dump_python(replace(claim, revision=""), mode="json")
+    body: dict[str, Any] = _adapter(Claim).dump_python(replace(claim, revision=""), mode="json")
     return body | {"at": moment(claim.at)}
 
 
 def read_claim(stored: Stored) -> Claim:
-    return replace(_read(CLAIM, stored.body, f"claim {stored.id}"), revision=stored.revision)
+    claim: Claim = _read(_adapter(Claim), stored.body, f"claim {stored.id}")
+    return replace(claim, revision=stored.revision)
 
 
 def readable(read: Callable[[Stored], Record], found: Iterable[Stored]) -> Iterator[Record]:
@@ -153,6 +151,12 @@ def readable(read: Callable[[Stored], Record], found: Iterable[Stored]) -> Itera
             yield read(stored)
         except UnreadableError as exc:
             log.error(f"left alone: {exc}")
+
+
+@lru_cache
+def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+    """Built when a record of the kind is first met; most functions never meet it."""
+    return TypeAdapter(kind)
 
 
 def _read(adapter: TypeAdapter[Record], body: dict[str, Any], what: str) -> Record:
@@ -169,6 +173,8 @@ def _why(exc: ValidationError, what: str) -> str:
 
 def _read_policy(body: dict[str, Any], what: str) -> Policy:
     """A key that is not known was known to whoever applied the policy: it is left out, and that is said."""
+    from shared.policy.schema import Policy  # a rollback reads none, and should not wait until it is imported
+
     try:
         return Policy.model_validate(body)
     except ValidationError as exc:
@@ -200,18 +206,20 @@ def _without(value: Any, places: list[tuple[int | str, ...]]) -> Any:
 
 
 def stop_body(stop: Stopped) -> dict[str, Any]:
-    body: dict[str, Any] = STOPPED.dump_python(stop, mode="json")
+    body: dict[str, Any] = _adapter(Stopped).dump_python(stop, mode="json")
     return body
 
 
 def read_stop(stored: Stored) -> Stopped:
-    return _read(STOPPED, stored.body, f"the freeze of {stored.id}")
+    stop: Stopped = _read(_adapter(Stopped), stored.body, f"the freeze of {stored.id}")
+    return stop
 
 
 def version_body(version: IndexedVersion) -> dict[str, Any]:
-    body: dict[str, Any] = INDEXED.dump_python(version, mode="json")
+    body: dict[str, Any] = _adapter(IndexedVersion).dump_python(version, mode="json")
     return body
 
 
 def read_version(stored: Stored) -> IndexedVersion:
-    return _read(INDEXED, stored.body, f"the index entry {stored.id}")
+    version: IndexedVersion = _read(_adapter(IndexedVersion), stored.body, f"the index entry {stored.id}")
+    return version

@@ -13,11 +13,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from shared.errors import ConflictError, PermanentError
-from shared.policy.schema import Policy
 from shared.rollout.index import IndexedVersion
 from shared.rollout.observed import TargetRef
 from shared.rollout.record import SCHEMA, LedgerEntry, Rollout
-from shared.rollout.windows import ALL_MODELS, Stopped
+from shared.rollout.stops import ALL_MODELS, Stopped
 from shared.store.budgets import BUDGETS, Budgets, as_stops
 from shared.store.documents import Create, Delete, Documents, ExistsError, Replace, Write
 from shared.store.records import (
@@ -42,6 +41,7 @@ from shared.store.records import (
 )
 
 if TYPE_CHECKING:
+    from shared.policy.schema import Policy
     from shared.store.audits import Audits
     from shared.store.evidence_pages import EvidencePages
     from shared.store.mirrored import Mirrored

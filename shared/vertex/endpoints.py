@@ -9,7 +9,7 @@ from __future__ import annotations
 import builtins
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from google.cloud.aiplatform_v1.services.endpoint_service.client import EndpointServiceClient
 from google.cloud.aiplatform_v1.services.endpoint_service.transports.grpc import EndpointServiceGrpcTransport
@@ -23,11 +23,13 @@ from shared.errors import ConflictError, NotFoundError, RefusedError
 from shared.gapic import patience
 from shared.gapic.errors import translated
 from shared.gapic.values import moment, raw, raw_pages
-from shared.policy.schema import Machine, Target
 from shared.rollout.names import pool_id
 from shared.rollout.observed import DeployedModel, Endpoint, OperationState, TargetRef
 from shared.vertex import full_names
 from shared.vertex.operations import read_operation, started
+
+if TYPE_CHECKING:
+    from shared.policy.schema import Machine, Target
 
 _UTILISATION = "aiplatform.googleapis.com/prediction/online/"
 _PAGE = 100

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from google.cloud.aiplatform_v1.types import endpoint as endpoint_types
-from google.cloud.aiplatform_v1.types import endpoint_service, model_service
+from google.cloud.aiplatform_v1.types import endpoint_service
 from google.rpc import code_pb2
 
 from shared.channels import PerRegion
@@ -32,9 +32,8 @@ _MADE: Mapping[Any, Callable[[Any], str]] = {
     endpoint_types.Endpoint: lambda made: full_names.last_segment(made.name),
     endpoint_service.DeployModelResponse: lambda made: str(made.deployed_model.id),
     endpoint_service.MutateDeployedModelResponse: lambda made: str(made.deployed_model.id),
-    model_service.UploadModelResponse: lambda made: full_names.model_at(made.model, made.model_version_id),
 }
-"""What an operation's response says was made; an undeployment makes nothing."""
+"""What an operation's response says was made, and an upload's; an undeployment makes nothing."""
 
 
 def read_operation(clients: PerRegion[Any], region: str, name: str) -> OperationState:
@@ -55,6 +54,12 @@ def read_operation(clients: PerRegion[Any], region: str, name: str) -> Operation
 
 
 def _result(response: Any) -> str:
+    if response.TypeName().endswith(".UploadModelResponse"):
+        # The types of models are many, and who only gives traffic back needs none of them.
+        from google.cloud.aiplatform_v1.types import model_service
+
+        uploaded = model_service.UploadModelResponse.pb().FromString(response.value)
+        return full_names.model_at(uploaded.model, uploaded.model_version_id)
     for kind, made_by in _MADE.items():
         message = kind.pb()
         if response.Is(message.DESCRIPTOR):

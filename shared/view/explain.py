@@ -9,10 +9,11 @@ from typing import Any, Literal
 
 from shared.policy.schema import Patience, Policy
 from shared.policy.units import format_duration
-from shared.rollout.consent import next_stage
 from shared.rollout.decide import Kind
 from shared.rollout.record import LedgerEntry, Phase, Rollout, Verdict
-from shared.rollout.windows import Stopped, why_barred
+from shared.rollout.stages import next_stage
+from shared.rollout.stops import Stopped
+from shared.rollout.windows import why_barred
 from shared.view.ledger import traffic
 from shared.view.looked import Looked
 from shared.view.standing import age

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -138,3 +140,25 @@ def test_a_function_that_does_not_exist_is_answered_with_those_that_do(
     assert main(["--root", str(root), "--out", str(tmp_path / "out"), "ghost"]) == 1
     said = capsys.readouterr()
     assert (said.out, said.err) == ("", f"package: {root / 'functions'} has no 'ghost'; there are act\n")
+
+
+def test_the_page_brings_its_templates_translated_and_always_to_the_same_bytes(tmp_path: Path) -> None:
+    """Names in a set come in another order in each process, unless the translation sorts them."""
+    found = set()
+    for seed in "12":
+        environment = {**os.environ, "PYTHONHASHSEED": seed}
+        out = tmp_path / seed
+        subprocess.run(
+            [sys.executable, "-m", "infra.package", "--out", str(out), "status_page"],
+            cwd=ROOT,
+            env=environment,
+            check=True,
+            capture_output=True,
+        )
+        found.add((out / "status_page.sha256").read_text())
+    with zipfile.ZipFile(tmp_path / "1" / "status_page.zip") as archive:
+        names = archive.namelist()
+    assert len(found) == 1
+    assert not [name for name in names if name.endswith(".html")]
+    translated = [name for name in names if name.startswith("shared/page/compiled/tmpl_")]
+    assert len(translated) == len(list((ROOT / "shared/page/templates").iterdir()))

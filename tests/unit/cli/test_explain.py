@@ -13,7 +13,7 @@ import pytest
 from shared.actions.look import look
 from shared.policy.schema import Policy
 from shared.rollout.record import Consent, Hold, LedgerEntry, Phase, Rollout
-from shared.rollout.windows import Stopped
+from shared.rollout.stops import Stopped
 from shared.view.explain import due_at, explain
 from shared.view.looked import Looked, looked
 from shared.wiring import store_from_env

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from shared.rollout.record import Phase
-from shared.rollout.windows import BudgetStop
+from shared.rollout.stops import BudgetStop
 from shared.wiring import store_from_env
 from tests.unit.cli.conftest import Rollouts
 from tests.unit.cli.recorded import CLOCK, NOW, V2, V3, V4

@@ -11,7 +11,8 @@ import pytest
 from shared.costs.overspent import FREEZE_AT, plan_stop
 from shared.events.budget import BudgetNotified
 from shared.policy.schema import RolloutSpec
-from shared.rollout.windows import ALL_MODELS, BudgetStop, Stopped, why_barred
+from shared.rollout.stops import ALL_MODELS, BudgetStop, Stopped
+from shared.rollout.windows import why_barred
 
 SINCE = datetime(2026, 11, 1, 7, tzinfo=UTC)
 """Midnight in California, where it is summer until two o'clock of that day."""

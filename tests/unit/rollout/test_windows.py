@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from shared.policy.rollout import RolloutSpec
 from shared.policy.times import Freeze, Window
-from shared.rollout.windows import ALL_MODELS, Stopped, is_frozen, is_open, next_opening, why_barred
+from shared.rollout.stops import ALL_MODELS, Stopped
+from shared.rollout.windows import is_frozen, is_open, next_opening, why_barred
 
 
 def at(text: str) -> datetime:
