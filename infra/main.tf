@@ -120,6 +120,13 @@ resource "google_storage_bucket_iam_member" "exports" {
   member   = module.function[each.value.function].member
 }
 
+resource "google_storage_bucket_iam_member" "gates" {
+  for_each = local.examining
+  bucket   = each.value.bucket
+  role     = "roles/storage.objectViewer"
+  member   = module.function[each.value.function].member
+}
+
 # An export is copied from where training has left it.
 resource "google_storage_bucket_iam_member" "exported" {
   for_each = length(var.delivery.export_buckets) > 0 ? toset(var.delivery.artifact_buckets) : []

@@ -14,8 +14,8 @@ TABLE = Path(__file__).parent / "functions.yaml"
 HTTPS = "https"
 SCHEDULE = "schedule"
 KEYS = frozenset(
-    """does wakes_on every callers attempts backoff permissions store reports live exports publishes secrets environment
-    memory timeout instances warm""".split()  # noqa: SIM905 - a list of eighteen words is not clearer
+    """does wakes_on every callers attempts backoff permissions store reports live exports gates publishes secrets environment
+    memory timeout instances warm""".split()  # noqa: SIM905 - a list of nineteen words is not clearer
 )
 
 
@@ -45,6 +45,8 @@ class Row:
     """``read`` or ``write``."""
     exports: str = ""
     """Likewise, of the buckets of edge devices."""
+    gates: str = ""
+    """Likewise, of the buckets of fixed sets."""
     publishes: tuple[str, ...] = ("dead-letters",)
     secrets: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
@@ -66,7 +68,7 @@ class Row:
                 *self.permissions,
                 *(STORE if self.store else ()),
                 *(REPORTS if self.reports else ()),
-                *(one for access in (self.live, self.exports) for one in _OBJECTS.get(access, ())),
+                *(one for access in (self.live, self.exports, self.gates) for one in _OBJECTS.get(access, ())),
                 *((PUBLISH,) if self.publishes else ()),
                 *((SECRETS,) if self.secrets else ()),
             )

@@ -15,6 +15,7 @@ locals {
       reports     = try(row.reports, false)
       live        = try(row.live, "")
       exports     = try(row.exports, "")
+      gates       = try(row.gates, "")
       publishes   = try(row.publishes, ["dead-letters"])
       secrets     = try(row.secrets, {})
       environment = try(row.environment, {})
@@ -56,6 +57,14 @@ locals {
       function = pair[0]
       bucket   = pair[1]
       role     = local.table[pair[0]].exports == "write" ? "roles/storage.objectUser" : "roles/storage.objectViewer"
+    }
+  }
+
+  # Who reads the buckets of fixed sets and of the answers to them.
+  examining = {
+    for pair in setproduct([for name, row in local.table : name if row.gates != ""], var.delivery.gate_buckets) : join("/", pair) => {
+      function = pair[0]
+      bucket   = pair[1]
     }
   }
 

@@ -25,6 +25,7 @@ variable "delivery" {
     serving_accounts = optional(list(string), [])             # e-mail addresses that policies name as service_account
     artifact_buckets = optional(list(string), [])             # where models lie that register_model uploads
     export_buckets   = optional(list(string), [])             # where policies export versions for edge devices
+    gate_buckets     = optional(list(string), [])             # where policies have fixed sets, and the answers to them
     publishers       = optional(list(string), [])             # members that may announce training runs and quality
   })
   default  = {}

@@ -94,7 +94,7 @@ class Servers:
             project_number=int(NUMBER),
         )
         self.emulator = Emulator(
-            config,
+            config or Config(buckets=folder / "buckets"),
             clock=self.clock,
             sink=self.monitoring.sink,
             log_sink=LogSinks(self.pubsub.address, PROJECT).export,

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from shared.reports import Reports
     from shared.request_logs import RequestLogs
     from shared.store.store import Store
+    from shared.vertex.batch import BatchJobs
     from shared.vertex.jobs import Jobs
     from shared.vertex.pairs import PairedEndpoints
     from shared.vertex.pools import Pools
@@ -88,6 +89,12 @@ class World:
         from shared.vertex.jobs import Jobs
 
         return Jobs()
+
+    @cached_property
+    def batch_jobs(self) -> BatchJobs:
+        from shared.vertex.batch import BatchJobs
+
+        return BatchJobs()
 
     @cached_property
     def metrics(self) -> ServedMetrics:

@@ -1,5 +1,7 @@
 """Batch prediction: instances from JSON lines in a bucket's directory, predictions written beside (types/batch_prediction_job.py).
 
+A BigQuery table ``bq://project.dataset.table`` is the file ``bq/project.dataset.table.jsonl`` in the directory of all buckets, a row per line.
+
 A job has a model server of its own, works in a thread, and ends when both that and its compressed time are over.
 """
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 _BATCH = 64  # types/manual_batch_tuning_parameters.py: batch_size
 _FORMAT = "jsonl"
+_TABLE = "bigquery"
 _POLL = 0.02
 logger = logging.getLogger(__name__)
 
@@ -65,8 +68,13 @@ class BatchPredictions:
             invalid("batch_prediction_job.model must name a model of the registry.")
         model, number = self._registry.find(job.model)
         job.model, job.model_version_id = f"{model.name}@{number}", str(number)
-        if job.input_config.WhichOneof("source") != "gcs_source" or job.input_config.instances_format != _FORMAT:
-            _unsupported("instances of the format jsonl in gcs_source")
+        source = (job.input_config.WhichOneof("source"), job.input_config.instances_format)
+        if source not in (("gcs_source", _FORMAT), ("bigquery_source", _TABLE)):
+            _unsupported("instances of the format jsonl in gcs_source, or bigquery in bigquery_source")
+        if job.instance_config.included_fields and job.instance_config.excluded_fields:
+            invalid("instance_config has included_fields and excluded_fields; only one of them may be populated.")
+        if job.instance_config.instance_type not in ("", "object"):
+            _unsupported("instance_config.instance_type object")
         if job.output_config.WhichOneof("destination") != "gcs_destination":
             _unsupported("predictions to gcs_destination")
         if job.output_config.predictions_format != _FORMAT:
@@ -123,7 +131,7 @@ class BatchPredictions:
             run.error = ApiError(grpc.StatusCode.INTERNAL, f"Emulator error: {error!r}")
 
     def _predict_all(self, run: _Run, job: Message, version: Message, display_name: str) -> None:
-        lines = list(self._lines(job.input_config.gcs_source.uris))
+        lines = list(self._lines(_uris(job.input_config)))
         place = job.name.replace("/batchPredictionJobs/", "/endpoints/")
         server = self._launcher.launch(version, place, last_segment(job.name))
         try:
@@ -136,7 +144,7 @@ class BatchPredictions:
             while batch := list(itertools.islice(remaining, size)):
                 if self._stopping.is_set():
                     return
-                _predict(run, server, batch, parameters)
+                _predict(run, server, batch, parameters, job.instance_config)
         finally:
             self._launcher.discard(server)
         stamp = time.strftime("%Y_%m_%dT%H_%M_%S", time.gmtime()) + f"_{time.time_ns() // 1_000_000 % 1000:03d}Z"
@@ -159,13 +167,37 @@ class BatchPredictions:
                         yield _parsed(line, f"{uri} line {number}")
 
     def _path(self, uri: str) -> Path:
+        if uri.startswith("bq://"):
+            return (self._config.buckets or Path()) / "bq" / f"{uri.removeprefix('bq://')}.jsonl"
         if not uri.startswith("gs://"):
             invalid(f"{uri!r} is not a URI of Cloud Storage: gs://BUCKET/OBJECT.")
         return (self._config.buckets or Path()) / uri.removeprefix("gs://")
 
 
-def _predict(run: _Run, server: ModelServer, batch: Sequence[Any], parameters: Any) -> None:
-    document = {"instances": batch} | ({"parameters": parameters} if parameters is not None else {})
+def _uris(source: Message) -> Sequence[str]:
+    table: str = source.bigquery_source.input_uri
+    return [table] if table else list(source.gcs_source.uris)
+
+
+def _sent(instance: Any, how: Message) -> Any:
+    """What of an instance the model sees."""
+    if not isinstance(instance, dict):
+        return instance
+    if how.included_fields:
+        return {name: instance[name] for name in how.included_fields if name in instance}
+    return {name: value for name, value in instance.items() if name not in (*how.excluded_fields, how.key_field)}
+
+
+def _told(instance: Any, how: Message) -> dict[str, Any]:
+    """How the output says which instance it is about: by its key, or by itself, with what was kept from the model."""
+    if how.key_field and isinstance(instance, dict):
+        return {"key": instance.get(how.key_field)}
+    return {"instance": instance}
+
+
+def _predict(run: _Run, server: ModelServer, batch: Sequence[Any], parameters: Any, how: Message) -> None:
+    instances = [_sent(instance, how) for instance in batch]
+    document = {"instances": instances} | ({"parameters": parameters} if parameters is not None else {})
     answer = server.handle(json.dumps(document).encode(), "application/json", 0.0)
     try:
         predictions = json.loads(answer.body)["predictions"] if answer.is_ok else None
@@ -173,11 +205,11 @@ def _predict(run: _Run, server: ModelServer, batch: Sequence[Any], parameters: A
         predictions = None
     if predictions is None:
         status = {"code": answer.status, "message": answer.body[:500].decode(errors="replace")}
-        run.errors.extend(json.dumps({"instance": instance, "error": status}) + "\n" for instance in batch)
+        run.errors.extend(json.dumps({**_told(instance, how), "error": status}) + "\n" for instance in batch)
         run.failures += len(batch)
         return
     pairs = zip(batch, predictions, strict=False)
-    run.results.extend(json.dumps({"instance": instance, "prediction": made}) + "\n" for instance, made in pairs)
+    run.results.extend(json.dumps({**_told(instance, how), "prediction": made}) + "\n" for instance, made in pairs)
     run.successes += len(batch)
 
 

@@ -13,6 +13,9 @@ from shared.permissions import LIVE_WRITE, PUBLISH, STORE
 from shared.wiring import world
 
 PERMISSIONS = (
+    "aiplatform.batchPredictionJobs.create",
+    "aiplatform.batchPredictionJobs.get",
+    "aiplatform.batchPredictionJobs.list",
     "aiplatform.deploymentResourcePools.create",
     "aiplatform.deploymentResourcePools.get",
     "aiplatform.endpoints.create",

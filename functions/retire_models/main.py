@@ -11,6 +11,8 @@ from shared.permissions import LIVE_WRITE, PUBLISH, STORE
 from shared.wiring import world
 
 PERMISSIONS = (
+    "aiplatform.batchPredictionJobs.cancel",
+    "aiplatform.batchPredictionJobs.list",
     "aiplatform.deploymentResourcePools.delete",
     "aiplatform.deploymentResourcePools.list",
     "aiplatform.deploymentResourcePools.queryDeployedModels",

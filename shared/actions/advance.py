@@ -6,12 +6,14 @@ step is taken. Only this action ever raises a candidate's share.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from shared import log
 from shared.actions.aliasing import apply_aliases, recent_rollouts
 from shared.actions.apply import apply_step
+from shared.actions.examining import look_at_answers
 from shared.actions.gating import assess_gate
 from shared.actions.observe import observe_rollout
 from shared.actions.policies import policy_of, target_ref
@@ -21,12 +23,13 @@ from shared.errors import PermanentError
 from shared.policy.schema import Policy
 from shared.rollout.decide import decide
 from shared.rollout.experimenting import form_arms
+from shared.rollout.fixed_set import Work
 from shared.rollout.gate import GateResult
 from shared.rollout.lineage import RUN
 from shared.rollout.names import green_target, pool_id, rollout_id, shadow_target
 from shared.rollout.observed import Endpoint, ModelVersion, OperationState, Pool
-from shared.rollout.record import Phase, Rollout
-from shared.rollout.steps import Forget, Situation, Step, Wait, plan_step
+from shared.rollout.record import Phase, Rollout, Verdict
+from shared.rollout.steps import Examined, Forget, Situation, Step, Wait, plan_step
 from shared.rollout.together import Partner
 from shared.rollout.windows import why_barred
 from shared.store.store import StoredRollout
@@ -63,7 +66,7 @@ def _advance(world: World, stored: StoredRollout, policy: Policy, event: str) ->
         step = plan_step(situation)
         log.info(f"{stored.rollout.id}: {type(step).__name__}: {getattr(step, 'sentence', '')}")
         stored = apply_step(world, stored, situation, step, event)
-        if not isinstance(step, Forget):
+        if not isinstance(step, Forget | Examined):
             break
     return stored, step
 
@@ -85,6 +88,7 @@ def look(
     is_turn = is_queued and (before is None or before.phase is Phase.PROMOTED)
     version = _version(world, rollout) if is_turn else None
     budget = _budget(world, policy, rollout, endpoint) if is_turn else Standing()
+    gate, work = _gate(world, policy, rollout, version) if version else (None, None)
     return Situation(
         policy=policy,
         rollout=rollout,
@@ -92,7 +96,8 @@ def look(
         decision=decide(policy, rollout, evidence, now),
         now=now,
         operation=operation,
-        gate=_gate(world, policy, rollout, version) if version else None,
+        gate=gate,
+        work=work,
         is_lost=is_turn and version is None,
         before=before,
         shadow=_shadow(world, rollout),
@@ -140,6 +145,8 @@ def _arms(world: World, policy: Policy, rollout: Rollout) -> dict[str, Any]:
         return {}
     others = world.store.rollouts_of_target(rollout.target, LOOKED_AT)
     queued = [r for r in others if r.phase is Phase.QUEUED and r.model == rollout.model and r.stop is None]
+    if policy.gate.fixed_set:
+        queued = [r for r in queued if r.examined or r.id == rollout.id]
     versions = world.registry.versions(rollout.target.project, rollout.target.region, rollout.model)
     arms, named = form_arms(spec, queued, versions)
     leading = tuple(r for r in others if r.phase.is_open and r.arms)
@@ -169,10 +176,19 @@ def _version(world: World, rollout: Rollout) -> ModelVersion | None:
     return world.registry.version(rollout.target.project, rollout.target.region, rollout.model, rollout.version)
 
 
-def _gate(world: World, policy: Policy, rollout: Rollout, version: ModelVersion) -> GateResult:
-    """Judged again: the evaluation may have come, or another champion."""
-    rollouts = recent_rollouts(world, rollout.model, len(policy.targets)) if policy.gate.metrics else []
-    return assess_gate(world, policy, version, rollouts, rollout.created_at)
+def _gate(world: World, policy: Policy, rollout: Rollout, version: ModelVersion) -> tuple[GateResult, Work | None]:
+    """Judged again: the evaluation may have come, a batch prediction may have ended, or there is another champion."""
+    fixed = policy.gate.fixed_set
+    asks = bool(policy.gate.metrics or fixed)
+    rollouts = recent_rollouts(world, rollout.model, len(policy.targets)) if asks else []
+    gate = assess_gate(world, policy, version, rollouts, rollout.created_at)
+    if fixed is None or gate.verdict is not Verdict.PASS:
+        return gate, None
+    found = look_at_answers(world, policy, fixed, rollout, rollouts)
+    if isinstance(found, Work):
+        return GateResult(Verdict.NO_DATA, found.sentence, gate.checks), found
+    before = f"{gate.sentence}; " if policy.gate.metrics and found.verdict is Verdict.PASS else ""
+    return replace(found, sentence=f"{before}{found.sentence}", checks=(*gate.checks, *found.checks)), None
 
 
 def _before(world: World, policy: Policy, rollout: Rollout) -> Rollout | None:

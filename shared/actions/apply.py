@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from shared.actions import experiment, operate, shadow
+from shared.actions import examining, experiment, operate, shadow
 from shared.actions.alerting import ask_rollback
 from shared.actions.record import Severity, publish_due, record_transition
 from shared.actions.turn import Turn
@@ -225,6 +225,8 @@ APPLY: dict[type[steps.Step], Callable[[Turn, Any], StoredRollout]] = {
     steps.Ready: ready,
     steps.AskRollback: ask,
     steps.Supersede: supersede,
+    steps.Examine: examining.examine,
+    steps.Examined: examining.examined,
     steps.Tend: shadow.tend,
     steps.Arrange: experiment.arrange,
     steps.Close: close,

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from shared import log
 from shared.actions.deleting import delete_versions
+from shared.actions.examining import cancel_unneeded
 from shared.actions.exports import read_exports
 from shared.actions.policies import target_ref
 from shared.actions.pools import delete_pools, has_pools
@@ -41,6 +42,7 @@ def retire_models(world: World) -> list[Retirement]:
             continue
         _delete_old(world, policies.values(), (project, region), endpoints)
         _delete_pools(world, list(policies.values()), (project, region))
+        _cancel_jobs(world, list(policies.values()), (project, region))
         folders = [target_ref(world, t) for p in policies.values() for t in p.targets if t.bucket]
         here = [ref for ref in folders if (ref.project, ref.region) == (project, region)]
         for endpoint in [*endpoints, *read_exports(world, here)]:
@@ -71,6 +73,14 @@ def _delete_pools(world: World, policies: Sequence[Policy], place: tuple[str, st
         delete_pools(world, policies, place)
     except RolloutsError as exc:
         log.warning(f"the pools of {place[0]}/{place[1]} are left for the next time: {exc}")
+
+
+def _cancel_jobs(world: World, policies: Sequence[Policy], place: tuple[str, str]) -> None:
+    here = [p for p in policies if place in {_place(world, target) for target in p.targets}]
+    try:
+        cancel_unneeded(world, here, place)
+    except RolloutsError as exc:
+        log.warning(f"the batch predictions of {place[0]}/{place[1]} are left for the next time: {exc}")
 
 
 def _endpoints(world: World, project: str, region: str) -> list[Endpoint] | None:

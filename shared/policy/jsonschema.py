@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from shared.policy import blue_green, experiment, rollout, schema, shadow, times
+from shared.policy import blue_green, experiment, gate, rollout, schema, shadow, times
 from shared.policy.schema import Policy
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -50,7 +50,7 @@ def _descriptions() -> dict[str, dict[str, str]]:
     """The text beside each key, by class and by the key as it is written in a file."""
     nodes = (
         node
-        for module in (schema, rollout, shadow, experiment, blue_green, times)
+        for module in (schema, gate, rollout, shadow, experiment, blue_green, times)
         for node in ast.parse(inspect.getsource(module)).body
     )
     return {node.name: _of_class(node) for node in nodes if isinstance(node, ast.ClassDef)}

@@ -16,6 +16,7 @@ from shared.policy.base import Strict
 from shared.policy.blue_green import LONGEST_NAME, BlueGreen
 from shared.policy.experiment import Experiment, Objective
 from shared.policy.findings import Finding, refuse
+from shared.policy.gate import Accelerator, BatchMachine, FixedMetric, FixedSet, Gate, GateMetric
 from shared.policy.rollout import MEASURED, Check, Confidence, Labels, Metrics, Patience, RolloutSpec, Stage, Standby
 from shared.policy.shadow import Comparison, Shadow
 from shared.policy.times import Approval, Freeze, Window
@@ -27,6 +28,7 @@ __all__ = [
     "Alerts",
     "Approval",
     "Autoscale",
+    "BatchMachine",
     "BlueGreen",
     "Budget",
     "Check",
@@ -35,6 +37,8 @@ __all__ = [
     "Container",
     "EndpointId",
     "Experiment",
+    "FixedMetric",
+    "FixedSet",
     "Freeze",
     "Gate",
     "GateMetric",
@@ -162,40 +166,6 @@ class Register(Strict):
     """The model whose training runs make this one too, such as a light one for edge devices; a plain message names only that model."""
 
 
-class GateMetric(Strict):
-    """One evaluation metric, before any machine is paid for."""
-
-    name: str
-    at_least: float | None = None
-    at_most: float | None = None
-    not_below_champion_by: float | None = Field(default=None, ge=0)
-    not_above_champion_by: float | None = Field(default=None, ge=0)
-
-    @model_validator(mode="after")
-    def _limits_something(self) -> Self:
-        given = (self.at_least, self.at_most, self.not_below_champion_by, self.not_above_champion_by)
-        if all(limit is None for limit in given):
-            refuse(
-                [
-                    Finding(
-                        f"the metric {self.name} has no limit",
-                        allowed="at least one of at_least, at_most, not_below_champion_by, not_above_champion_by",
-                    )
-                ]
-            )
-        return self
-
-
-class Gate(Strict):
-    """The offline gate."""
-
-    metrics: list[GateMetric] = Field(default=[])
-    wait: Duration = timedelta(hours=2)
-    """How long a missing evaluation is waited for: it is often imported after the upload."""
-    missing: Literal["reject", "pass"] = "reject"
-    """What an evaluation means that did not come in that time."""
-
-
 class Retention(Strict):
     """Which versions stay in the registry. One that is deployed, has an alias, is under way or is the last is never deleted."""
 
@@ -211,15 +181,6 @@ class Budget(Strict):
     monthly_usd: float = Field(gt=0, le=100_000_000, allow_inf_nan=False)
     """US dollars for a month of 720 hours, at list prices: everything on the endpoint, and the candidate with as many replicas as the stable. A
     rollout that would exceed it is not started; one that would fit once what is at 0 % is gone waits. It never holds a rollback."""
-
-
-class Accelerator(Strict):
-    type: Annotated[
-        str,
-        StringConstraints(pattern=r"^[A-Z0-9_]+$"),
-        described("an AcceleratorType such as NVIDIA_TESLA_T4 or NVIDIA_L4"),
-    ]
-    count: int = Field(default=1, ge=1, le=16)
 
 
 class Replicas(Strict):

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from shared.policy.schema import GateMetric, Policy
+from shared.policy.gate import GateMetric
+from shared.policy.schema import Policy
 from shared.policy.units import format_duration
 from shared.rollout.names import label_key
 from shared.rollout.observed import ModelVersion
@@ -20,6 +21,8 @@ class GateResult:
     verdict: Verdict
     sentence: str
     checks: tuple[CheckResult, ...] = ()
+    examined: str = ""
+    """Which answers to a fixed set it was judged by; empty where the policy has none."""
 
 
 def judge_gate(
@@ -40,9 +43,12 @@ def judge_gate(
         return GateResult(Verdict.FAIL, f"required labels are missing: {', '.join(lacking)}")
     wanted = policy.gate.metrics
     if not wanted:
-        return GateResult(Verdict.PASS, "the policy has no gate")
+        fixed = policy.gate.fixed_set
+        return GateResult(
+            Verdict.PASS, f"its answers to {fixed.instances} are next" if fixed else "the policy has no gate"
+        )
     seen = metrics or {}
-    checks = tuple(c for metric in wanted if metric.name in seen for c in _judge_metric(metric, seen, champion or {}))
+    checks = tuple(c for metric in wanted if metric.name in seen for c in judge_metric(metric, seen, champion or {}))
     failed = [c for c in checks if c.verdict is Verdict.FAIL]
     if failed:
         return GateResult(Verdict.FAIL, "; ".join(c.sentence for c in failed), checks)
@@ -69,9 +75,10 @@ def _without_evaluation(
     return GateResult(Verdict.FAIL, missing, checks)
 
 
-def _judge_metric(
+def judge_metric(
     metric: GateMetric, metrics: Mapping[str, float], champion: Mapping[str, float]
 ) -> Iterator[CheckResult]:
+    """One result for each of its limits; ``metrics`` and what of them is the champion's are by name."""
     seen, before = metrics[metric.name], champion.get(metric.name)
     if metric.at_least is not None:
         yield _compare(metric.name, seen, metric.at_least, at_least=True)

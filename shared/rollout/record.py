@@ -197,6 +197,8 @@ class Rollout:
     """The shadow was judged without harm; it is removed, then the version is deployed."""
     ready: bool = False
     """Its last stage is due, and it waits for the variants that it is promoted with."""
+    examined: str = ""
+    """By which answers to the gate's fixed set it has passed, so that this is said once."""
     approved: bool = False
     """A person said: go on now."""
     consent: Consent | None = None

@@ -12,7 +12,17 @@ from shared.rollout.pooling import plan_pool
 from shared.rollout.record import Phase, Verdict
 from shared.rollout.shadowing import plan_start, should_shadow
 from shared.rollout.split import format_split
-from shared.rollout.step_kinds import VISIBLE_WITHIN, Close, Forget, Situation, Step, Supersede, Wait
+from shared.rollout.step_kinds import (
+    VISIBLE_WITHIN,
+    Close,
+    Examine,
+    Examined,
+    Forget,
+    Situation,
+    Step,
+    Supersede,
+    Wait,
+)
 
 
 def plan_queued(s: Situation) -> Step:
@@ -26,7 +36,10 @@ def plan_queued(s: Situation) -> Step:
             Phase.REJECTED, f"Rejected v{s.rollout.version} by the gate: {s.gate.sentence}", checks=s.gate.checks
         )
     if s.gate is not None and s.gate.verdict is Verdict.NO_DATA:
-        return Wait(s.gate.sentence)
+        return _plan_work(s) or Wait(s.gate.sentence)
+    if s.gate is not None and s.gate.examined not in ("", s.rollout.examined):
+        sentence = f"v{s.rollout.version} passes the gate: {s.gate.sentence}"
+        return Examined(s.gate.examined, sentence, s.gate.checks)
     if s.rollout.hold:
         return Wait(f"paused by {s.rollout.hold.by}: {s.rollout.hold.reason}")
     if s.barred:
@@ -43,6 +56,15 @@ def plan_queued(s: Situation) -> Step:
     if s.busy and s.busy != s.rollout.id:
         return _plan_behind(s)
     return _plan_budget(s) or _plan_start(s, s.endpoint)
+
+
+def _plan_work(s: Situation) -> Step | None:
+    """Who is paused has nothing asked for; what was asked for before goes on by itself."""
+    if s.work is None or not s.work.tasks:
+        return None
+    if s.rollout.hold:
+        return Wait(f"paused by {s.rollout.hold.by}: {s.rollout.hold.reason}")
+    return Examine(s.work.tasks, s.work.sentence)
 
 
 def _plan_budget(s: Situation) -> Step | None:

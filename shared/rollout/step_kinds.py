@@ -16,6 +16,7 @@ from shared.rollout.observed import Endpoint, OperationState, Pool
 from shared.rollout.record import Arm, CheckResult, Phase, Rollout
 
 if TYPE_CHECKING:
+    from shared.rollout.fixed_set import Task, Work
     from shared.rollout.together import Partner
 
 BACK_OFF = timedelta(minutes=5)
@@ -207,6 +208,23 @@ class Close:
 
 
 @dataclass(frozen=True)
+class Examine:
+    """The answers of candidate and champion to the gate's fixed set are not complete."""
+
+    tasks: tuple[Task, ...]
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Examined:
+    """They are, and nothing speaks against the version."""
+
+    key: str
+    sentence: str
+    checks: tuple[CheckResult, ...] = ()
+
+
+@dataclass(frozen=True)
 class Tend:
     """Something about the rollout's shadow, which no user ever meets."""
 
@@ -253,6 +271,8 @@ Step = (
     | Ready
     | AskRollback
     | Supersede
+    | Examine
+    | Examined
     | Tend
     | Arrange
     | Close
@@ -272,6 +292,8 @@ class Situation:
     """The recorded operation as read now; None where there is none or its name was lost."""
     gate: GateResult | None = None
     """Only for a queued rollout."""
+    work: Work | None = None
+    """What is missing of the answers to the gate's fixed set; only for a queued rollout."""
     is_lost: bool = False
     """Whether the registry has no such version; only asked of a queued rollout."""
     before: Rollout | None = None

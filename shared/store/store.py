@@ -42,6 +42,7 @@ from shared.store.records import (
 
 if TYPE_CHECKING:
     from shared.policy.schema import Policy
+    from shared.store.answers import KnownAnswers
     from shared.store.audits import Audits
     from shared.store.evidence_pages import EvidencePages
     from shared.store.mirrored import Mirrored
@@ -77,6 +78,13 @@ class Store:
         from shared.store.quality import Quality
 
         return Quality(self._documents)
+
+    @cached_property
+    def answers(self) -> KnownAnswers:
+        """What versions have answered to fixed sets."""
+        from shared.store.answers import KnownAnswers
+
+        return KnownAnswers(self._documents)
 
     @cached_property
     def threads(self) -> Threads:

@@ -29,12 +29,18 @@ OF_OTHER_STORIES = {
     "advance_rollout": {
         "aiplatform.endpoints.delete",
         "aiplatform.endpoints.undeploy",
+        # Answers to a fixed set: test_fixed_set.
+        "aiplatform.batchPredictionJobs.create",
+        "aiplatform.batchPredictionJobs.get",
+        "aiplatform.batchPredictionJobs.list",
         "aiplatform.deploymentResourcePools.create",
         "aiplatform.deploymentResourcePools.get",
     },
     # Replicas that are given back: test_capacity; what it cannot read goes to the dead letters. A shadow that is left: test_shadow. Versions
     # beyond the retention: test_after_promotion.
     "retire_models": {
+        "aiplatform.batchPredictionJobs.cancel",
+        "aiplatform.batchPredictionJobs.list",
         "aiplatform.endpoints.update",
         "aiplatform.endpoints.delete",
         "aiplatform.models.delete",
