@@ -24,7 +24,7 @@ _PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security.md",
 }
-_SHOWN = ("*.md", "*.svg", "*.png", "*.yaml", "*.json", "*.csv", "*.css")
+_SHOWN = ("*.md", "*.svg", "*.png", "*.yaml", "*.json", "*.csv", "*.css", "*.js")
 _LINK = re.compile(r"(?P<image>!?)\[(?P<text>(?:[^\[\]]|\[[^\]]*\])*)\]\((?P<to>[^)\s]+)\)")
 _FENCE = re.compile(r"(^```.*?^```[^\n]*$)", re.MULTILINE | re.DOTALL)
 

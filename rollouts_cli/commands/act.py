@@ -84,11 +84,25 @@ def approve(
     _tell("approve", rollout, reason, url, token, as_json, more)
 
 
+Again = Annotated[
+    bool, typer.Option("--again", help="Also what was taken back, or gave way to a newer version. Needs a reason.")
+]
+
+
 def retry(
-    rollout: RolloutId, reason: Reason = "", url: Url = None, token: Token = None, as_json: AsJson = False
+    rollout: RolloutId,
+    again: Again = False,
+    reason: Reason = "",
+    url: Url = None,
+    token: Token = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Begin a rollout again that failed, or was rejected, before it had traffic; under the present policy, past its gate and budget."""
-    _tell("retry", rollout, reason, url, token, as_json)
+    """Begin a rollout again that failed, or was rejected, before it had traffic; under the present policy, past its gate and budget.
+
+    What was rolled back or superseded had its trial. With --again and a reason it gets a second one: a new rollout, from its gate on and
+    without traffic until its first stage; the first stays closed.
+    """
+    _tell("retry", rollout, reason, url, token, as_json, {"again": True} if again else {})
 
 
 Version = Annotated[
@@ -131,4 +145,8 @@ def _tell(
         say_json(answer)
         return
     phase = str(answer.get("phase", "")).replace("_", " ")
-    say((f"{rollout}: ", "bold"), printable(str(answer.get("sentence", ""))), (f" ({phase})", "dim"))
+    say(
+        (f"{answer.get('rollout', rollout)}: ", "bold"),
+        printable(str(answer.get("sentence", ""))),
+        (f" ({phase})", "dim"),
+    )

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from shared import log
+from shared.actions.again import last_trial
 from shared.actions.aliasing import apply_aliases, recent_rollouts
 from shared.actions.apply import apply_step
 from shared.actions.examining import look_at_answers
@@ -26,11 +27,11 @@ from shared.rollout.experimenting import form_arms
 from shared.rollout.fixed_set import Work
 from shared.rollout.gate import GateResult
 from shared.rollout.lineage import RUN
-from shared.rollout.names import green_target, pool_id, rollout_id, shadow_target
+from shared.rollout.names import green_target, pool_id, shadow_target
 from shared.rollout.observed import Endpoint, ModelVersion, OperationState, Pool
 from shared.rollout.record import Phase, Rollout, Verdict
 from shared.rollout.steps import Examined, Forget, Situation, Step, Wait, plan_step
-from shared.rollout.together import Partner
+from shared.rollout.together import Partner, last_of_each_target
 from shared.rollout.windows import why_barred
 from shared.store.store import StoredRollout
 from shared.wiring import World
@@ -163,7 +164,7 @@ def _partners(world: World, policy: Policy, rollout: Rollout) -> tuple[Partner, 
     for model in policy.rollout.together:
         version = next((v for v in world.store.indexed_versions(model) if run and v.labels.get(RUN) == run), None)
         rollouts = [r for r in world.store.rollouts_of_model(model) if version and r.version == version.version]
-        found.append(Partner(model, version.version if version else "", tuple(rollouts)))
+        found.append(Partner(model, version.version if version else "", last_of_each_target(rollouts)))
     return tuple(found)
 
 
@@ -196,5 +197,5 @@ def _before(world: World, policy: Policy, rollout: Rollout) -> Rollout | None:
     if rollout.target_index == 0:
         return None
     target = target_ref(world, policy.targets[rollout.target_index - 1])
-    stored = world.store.get_rollout(rollout_id(rollout.model, rollout.version, target))
+    _, stored = last_trial(world, rollout.model, rollout.version, target)
     return stored.rollout if stored else None

@@ -1,7 +1,10 @@
-"""What a person may change about a rollout besides its course: begin again what never had traffic, and judge by another policy."""
+"""What a person may change about a rollout besides its course: begin it again, and judge by another policy."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from shared.actions.again import TAKEN_BACK, begin_again, present_policy, queued_anew
 from shared.actions.policies import target_of
 from shared.actions.record import Telling, publish_due, record_transition
 from shared.errors import RefusedError
@@ -13,34 +16,27 @@ from shared.wiring import World
 _AGAIN = (Phase.FAILED, Phase.REJECTED)
 
 
-def retry(world: World, stored: StoredRollout, reason: str, actor: str) -> StoredRollout:
-    """Queue it again, under the present policy: the gate, windows and budget are asked as at the first time."""
+def retry(world: World, stored: StoredRollout, reason: str, actor: str, *, again: bool = False) -> StoredRollout:
+    """Queue it again, under the present policy: the gate, windows and budget are asked as at the first time.
+
+    What was taken back is another matter: it had its trial, so only who says ``again``, and why, gets a second one.
+    """
     before, now = stored.rollout, world.now()
-    if before.phase not in _AGAIN:
+    if before.phase in TAKEN_BACK:
+        if again:
+            return begin_again(world, before, reason, actor)
         was = before.phase.value.replace("_", " ")
         raise RefusedError(
-            f"{before.id} is {was}: only what failed or was rejected before it had traffic begins again; a version that was taken"
-            " back needs a new version"
+            f"{before.id} is {was}, and does not begin again by a mere retry; whoever knows that it deserves a second trial gives it one, from its"
+            f" gate on: `rollouts retry {before.id} --again --reason WHY`"
         )
-    policy = world.store.policy(before.model)
-    if policy is None or target_of(world, policy.policy, before.target) is None:
+    if before.phase not in _AGAIN:
+        instead = "it has not ended" if before.phase.is_open else "an older version comes back as a new upload"
         raise RefusedError(
-            f"the present policy of {before.model} does not name {before.target}; nothing can begin there"
+            f"{before.id} is {before.phase.value}: only what ended without the traffic begins again; {instead}"
         )
-    after = Rollout(
-        id=before.id,
-        model=before.model,
-        version=before.version,
-        target=before.target,
-        target_index=before.target_index,
-        policy_version=policy.version,
-        phase=Phase.QUEUED,
-        created_at=before.created_at,
-        updated_at=now,
-        phase_since=now,
-        sequence=before.sequence,
-        aliases_due=policy.policy.mode == "enforce",
-    )
+    policy = present_policy(world, before)
+    after = replace(queued_anew(before, policy, now), sequence=before.sequence)
     sentence = _because(f"{actor} begins v{before.version} again ({before.sentence})", reason)
     done = record_transition(world, stored, after, Telling("start", sentence, actor=actor))
     publish_due(world, [before.id])

@@ -203,7 +203,7 @@ def _proving(policy: Policy, rollout: Rollout) -> Proving | None:
     if policy.rollout.advance != "evidence" or rollout.phase in (Phase.SHADOW, Phase.EXPERIMENT):
         return None
     control = rollout.stable_id if rollout.phase is Phase.CANARY else ""
-    return Proving(policy.rollout, control, policy.rollout.stages[rollout.stage].traffic)
+    return Proving(policy.rollout, control, policy.rollout.stages[rollout.stage].traffic, rollout.policy_version)
 
 
 def _judge(

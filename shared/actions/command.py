@@ -74,6 +74,8 @@ class Command(BaseModel):
     """Of ``undo-saving``: its id."""
     traffic: Annotated[int, Field(ge=1, le=100)] | None = None
     """Of ``approve`` and ``promote``: the share that is meant, so that nobody agrees to the stage after it."""
+    again: bool = False
+    """Of ``retry``: also what was taken back, or gave way to a newer version."""
     reason: Annotated[str, StringConstraints(max_length=500), AfterValidator(one_line)] = ""
 
 
@@ -121,7 +123,7 @@ def obey(world: World, command: Command, actor: str) -> dict[str, Any]:
     about = About(rollout.model, rollout.id)
     _admit(world, command, policy, actor, about, approvers(policy, rollout) if command.command == "approve" else ())
     if command.command == "retry":
-        return _answer(retry(world, stored, command.reason, actor).rollout)
+        return _answer(retry(world, stored, command.reason, actor, again=command.again).rollout)
     if not rollout.phase.is_open:
         raise RefusedError(f"{rollout.id} has ended: {rollout.sentence}")
     if policy.mode == "observe" and command.command in ("abort", "promote"):

@@ -87,6 +87,8 @@ class Proving:
     """The stable's deployed-model id; empty where there is none to compare with."""
     share: int
     """The candidate's percent in this stage."""
+    policy: int = 0
+    """The version of the policy that the rollout keeps at this moment."""
 
 
 def gather(
@@ -104,8 +106,8 @@ def gather(
     Minutes before the shift has settled are dropped: caches are cold, and the minute of the shift mixes two splits.
     """
     evidence = before if before and before.stage_since == stage_since else _next_stage(before, rollout, stage_since)
-    if proving and evidence.proof.control != proving.control:
-        evidence = replace(evidence, proof=Proof(proving.control))
+    if proving:
+        evidence = replace(evidence, proof=_of_this_trial(evidence.proof, proving))
     begin = stage_since + policy.settle
     for minute in sorted(minutes, key=lambda m: m.at):
         if minute.at - timedelta(minutes=1) < begin or (evidence.judged_until and minute.at <= evidence.judged_until):
@@ -121,6 +123,13 @@ def gather(
 def _next_stage(before: Evidence | None, rollout: str, stage_since: datetime) -> Evidence:
     """Counts begin anew with a stage; what was proven stays proven."""
     return Evidence(rollout, stage_since, proof=before.proof if before and before.rollout == rollout else Proof())
+
+
+def _of_this_trial(proof: Proof, proving: Proving) -> Proof:
+    """What was proven beside another stable, or of the checks of another policy, says nothing here."""
+    if proof.control != proving.control or proof.policy not in (0, proving.policy):
+        return Proof(proving.control, proving.policy)
+    return proof if proof.policy else replace(proof, policy=proving.policy)
 
 
 def _prove(proof: Proof, proving: Proving, minute: Minute, candidate: str) -> Proof:

@@ -12,9 +12,14 @@ def _digest(*parts: str) -> int:
     return int.from_bytes(hashlib.sha256("\0".join(parts).encode()).digest()[:8])
 
 
-def rollout_id(model: str, version: str, target: TargetRef) -> str:
-    """One rollout per model@version and target; legal as a label's value (at most 63 of ``[a-z0-9_-]``)."""
-    return f"{model[:40]}-v{version}-{_digest(model, version, str(target)) % 16**6:06x}"
+def rollout_id(model: str, version: str, target: TargetRef, trial: int = 1) -> str:
+    """One rollout per model@version, target and trial; legal as a label's value (at most 63 of ``[a-z0-9_-]``).
+
+    A second trial is what a person asks for after the first was taken back. It has a name of its own, so whatever is still under way
+    about the first (alerts, hints, the label of its rollback) means the first.
+    """
+    again = () if trial == 1 else (str(trial),)
+    return f"{model[:40]}-v{version}-{_digest(model, version, str(target), *again) % 16**6:06x}"
 
 
 def deployed_model_id(rollout: str, attempt: int, draw: int = 0) -> str:

@@ -33,6 +33,8 @@ class Proof:
 
     control: str = ""
     """The stable that the candidate is compared with; another one begins anew."""
+    policy: int = 0
+    """The version of the policy whose checks these are claims of; another one begins anew. 0: from before it was noted."""
     frozen: dict[str, Frozen] = field(default_factory=dict)
     guarded: dict[str, Guarded] = field(default_factory=dict)
     plain: dict[str, Process] = field(default_factory=dict)

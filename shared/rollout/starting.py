@@ -5,11 +5,11 @@ from __future__ import annotations
 from shared.rollout.coupling import plan_endpoint, plan_pair
 from shared.rollout.deploying import plan_deploy
 from shared.rollout.experimenting import plan_gathering, plan_joining
-from shared.rollout.labels import TrialLabels, read_labels
+from shared.rollout.labels import read_labels
 from shared.rollout.names import version_in, version_number
 from shared.rollout.observed import Endpoint
 from shared.rollout.pooling import plan_pool
-from shared.rollout.record import Phase, Verdict
+from shared.rollout.record import Phase, Rollout, Verdict
 from shared.rollout.shadowing import plan_start, should_shadow
 from shared.rollout.split import format_split
 from shared.rollout.step_kinds import (
@@ -104,17 +104,21 @@ def _plan_turn(s: Situation) -> Step | None:
             Phase.REJECTED,
             f"Stopped v{s.rollout.version}: on target {before.target} it was {before.phase}: {before.sentence}",
         )
-    trial = read_labels(s.endpoint.labels) if s.endpoint else TrialLabels()
-    stable = s.endpoint.find(trial.stable) if s.endpoint else None
-    if (
-        stable
-        and stable.model == s.rollout.model
-        and version_number(stable.version) > version_number(s.rollout.version)
-    ):
-        return Close(
-            Phase.SUPERSEDED, f"Superseded v{s.rollout.version}: v{stable.version} is newer and has the traffic"
-        )
+    newer = newer_holder(s.endpoint, s.rollout)
+    if newer:
+        return Close(Phase.SUPERSEDED, f"Superseded v{s.rollout.version}: v{newer} is newer and has the traffic")
     return None
+
+
+def newer_holder(endpoint: Endpoint | None, rollout: Rollout) -> str:
+    """The version of its model that is the stable already and newer than it; empty if none is."""
+    stable = endpoint.find(read_labels(endpoint.labels).stable) if endpoint else None
+    is_newer = (
+        stable is not None
+        and stable.model == rollout.model
+        and version_number(stable.version) > version_number(rollout.version)
+    )
+    return stable.version if stable and is_newer else ""
 
 
 def _plan_start(s: Situation, endpoint: Endpoint) -> Step:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from shared.policy.units import format_duration
@@ -28,6 +28,11 @@ class Partner:
     def ended(self) -> Rollout | None:
         """The one that will never be promoted."""
         return next((r for r in self.rollouts if not r.phase.is_open and r.phase is not Phase.PROMOTED), None)
+
+
+def last_of_each_target(rollouts: Iterable[Rollout]) -> tuple[Rollout, ...]:
+    """A trial that was begun again counts, not the one before it."""
+    return tuple({r.target: r for r in sorted(rollouts, key=lambda r: r.created_at)}.values())
 
 
 def why_apart(partners: Sequence[Partner]) -> str:

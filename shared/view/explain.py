@@ -241,6 +241,10 @@ def _you(seen: Looked) -> Iterator[str]:
     r = seen.rollout
     if not r.phase.is_open:
         yield f"`rollouts history {r.id}` has every decision; `rollouts models --model {r.model}` what there is now."
+        if r.phase in (Phase.FAILED, Phase.REJECTED):
+            yield f"`rollouts retry {r.id}` begins it again, under the present policy."
+        elif r.phase is Phase.ROLLED_BACK:
+            yield f"`rollouts retry {r.id} --again --reason WHY` gives this version a second trial, should it have been taken back wrongly."
         return
     if r.stop:
         return

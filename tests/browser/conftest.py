@@ -53,6 +53,31 @@ class _Quiet(WSGIRequestHandler):
         """The functions log what matters."""
 
 
+@contextmanager
+def visiting(
+    browser: Any, url: str, faults: list[str], size: tuple[int, int] = WIDE, theme: str = "light", **options: Any
+) -> Iterator[Any]:
+    """A browser of its own; errors on its console, requests to elsewhere than ``url`` and requests that failed are added to ``faults``."""
+
+    def note(is_fault: bool, what: str) -> None:
+        if is_fault and "about:blank" not in what:
+            faults.append(what)
+
+    context = browser.new_context(
+        viewport={"width": size[0], "height": size[1]}, color_scheme=theme, reduced_motion="reduce", **options
+    )
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    page.on("console", lambda said: note(said.type in ("error", "warning"), f"console: {said.text}"))
+    page.on("pageerror", lambda error: note(True, f"script: {error}"))
+    page.on("request", lambda asked: note(not asked.url.startswith(f"{url}/"), f"elsewhere: {asked.url}"))
+    try:
+        yield page
+    finally:
+        page.goto("about:blank")  # no refresh while the context closes
+        context.close()
+
+
 @dataclass
 class Town:
     """A cloud, its page, and who looks at it."""
@@ -74,25 +99,8 @@ class Town:
     @contextmanager
     def visit(self, size: tuple[int, int] = WIDE, theme: str = "light", **options: Any) -> Iterator[Any]:
         """A browser of its own, which writes down everything that it should not have done."""
-        context = self.browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, color_scheme=theme, reduced_motion="reduce", **options
-        )
-        page = context.new_page()
-        page.set_default_timeout(30_000)
-        page.on("console", lambda said: self._note(said.type in ("error", "warning"), f"console: {said.text}"))
-        page.on("pageerror", lambda error: self._note(True, f"script: {error}"))
-        page.on(
-            "request", lambda asked: self._note(not asked.url.startswith(f"{self.url}/"), f"elsewhere: {asked.url}")
-        )
-        try:
+        with visiting(self.browser, self.url, self.faults, size, theme, **options) as page:
             yield page
-        finally:
-            page.goto("about:blank")  # no refresh while the context closes
-            context.close()
-
-    def _note(self, is_fault: bool, what: str) -> None:
-        if is_fault and "about:blank" not in what:
-            self.faults.append(what)
 
 
 @pytest.fixture

@@ -59,6 +59,8 @@ What happens next
   - Nothing; it has ended.
 What you can do
   - `rollouts history churn-v2-000002` has every decision; `rollouts models --model churn` what there is now.
+  - `rollouts retry churn-v2-000002 --again --reason WHY` gives this version a second trial, should it have been taken
+    back wrongly.
 """
 
 
