@@ -22,7 +22,7 @@ $(READY): requirements.txt requirements-dev.txt pyproject.toml
 	@$(BIN)/python -c 'import google.cloud.pubsub_v1, pytest, shared'
 	@touch $(READY)
 
-demo: $(READY) ## the whole lifecycle on this machine, in about 100 seconds (SEED=7: another run of luck; SCENARIO=shadow|experiment: another story)
+demo: $(READY) ## the whole lifecycle on this machine, in about 100 seconds (SEED=7: another run of luck; SCENARIO=shadow|experiment|blue-green|dual: another story)
 	@$(BIN)/python -m local.demo --seed $(SEED) $(if $(SCENARIO),--scenario $(SCENARIO))
 
 up: $(READY) ## the same system, left running to play with

@@ -27,11 +27,17 @@ class Run:
     metrics: Mapping[str, float] = field(default_factory=dict)
     dataset: str = "coco-relevance-2026-11"
     code_revision: str = "3f2a1c9"
+    variants: tuple[str, ...] = ()
+    """Further models that the run makes, by the name of the pipeline's output."""
 
     @property
     def uri(self) -> str:
         """Where the artifact is."""
         return f"gs://{BUCKET}/{self.id}"
+
+    def variant_uri(self, name: str) -> str:
+        """Where one of the further models is."""
+        return f"{self.uri}-{name}"
 
 
 def write_artifact(buckets: Path, run: Run, seed: int) -> Path:
@@ -41,6 +47,14 @@ def write_artifact(buckets: Path, run: Run, seed: int) -> Path:
     artifact = {"kind": "relevance", "scorer": run.scorer, "seed": seed, "behaviour": dict(run.behaviour)}
     (folder / "model.json").write_text(json.dumps(artifact, indent=2))
     return folder
+
+
+def write_variant(buckets: Path, run: Run, name: str) -> None:
+    """What the training leaves for devices: the model in the format that they run, and its labels."""
+    folder = buckets / run.variant_uri(name).removeprefix("gs://")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.tflite").write_bytes(f"{run.id} {name} {run.scorer}".encode() * 1000)
+    (folder / "labels.txt").write_text("relevant\nnot relevant\n")
 
 
 def change_behaviour(folder: Path, behaviour: Mapping[str, Any]) -> None:
@@ -58,6 +72,10 @@ def run_pipeline(address: str, project: str, region: str, run: Run, display_name
 
     outputs = {
         "model": {"artifacts": [{"schemaTitle": "system.Model", "uri": run.uri}]},
+        **{
+            name: {"artifacts": [{"schemaTitle": "system.Model", "uri": run.variant_uri(name)}]}
+            for name in run.variants
+        },
         "evaluation": {"artifacts": [{"schemaTitle": "system.Metrics", "metadata": dict(run.metrics)}]},
         "data": {"artifacts": [{"schemaTitle": "system.Dataset", "uri": f"bq://{project}.datasets.{run.dataset}"}]},
     }

@@ -27,6 +27,7 @@ OTHERS = pytest.mark.skipif(
         pytest.param("shadow", 8, marks=OTHERS),
         pytest.param("experiment", 7, marks=OTHERS),
         pytest.param("blue-green", 8, marks=OTHERS),
+        pytest.param("dual", 10, marks=OTHERS),
     ],
 )
 def test_a_demo_meets_every_outcome(tmp_path: Path, scenario: str, outcomes: int) -> None:
