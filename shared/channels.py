@@ -21,6 +21,8 @@ BIGQUERY_EMULATOR = "BIGQUERY_EMULATOR_HOST"
 BILLING_EMULATOR = "BILLING_EMULATOR_HOST"
 STORAGE_EMULATOR = "STORAGE_EMULATOR_HOST"
 """As Google's own clients of Cloud Storage have it: an address with or without ``http://``."""
+_ANY_SIZE = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
+"""As Google's own transports have it: gRPC alone refuses an answer of more than 4 MiB, and an hour of 300 endpoints' metrics is one."""
 _SCOPES = "https://www.googleapis.com/auth"
 
 
@@ -73,7 +75,7 @@ def _transport(transport: type, address: str, emulator: str | None) -> dict[str,
         # Called with what the transport's constructor takes; credentials among it are dropped, the address is kept.
         import grpc
 
-        return transport(channel=grpc.insecure_channel(arguments["host"]))
+        return transport(channel=grpc.insecure_channel(arguments["host"], options=_ANY_SIZE))
 
     return {"client_options": {"api_endpoint": emulator}, "transport": plaintext}
 

@@ -9,6 +9,7 @@ moment, each in a process of its own. The measured ticks follow a first one that
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import statistics
 import sys
@@ -221,9 +222,19 @@ def _recover(prototype: Prototype, number: int, rps: float, pause: int, folder: 
             answers.append(ticker.ask(now=now))
             read = (Counter(google.ask()["calls"]) - spent)["ListTimeSeries"]
             seconds.append(answers[-1]["seconds"])
-            if not read or len(answers) > pause:
+            if not read:
                 break
+            if len(answers) > pause:
+                raise BenchError(
+                    f"after {len(answers)} ticks at once there is still something to read: {_last_warning(own)}"
+                )
         return Recovery(number, pause, len(answers) - 1, max(seconds), max(a["most_mib"] for a in answers))
+
+
+def _last_warning(folder: str) -> str:
+    lines = [json.loads(line) for line in (Path(folder) / "functions.log").read_text().splitlines() if line[:1] == "{"]
+    said = [line["message"] for line in lines if line["severity"] != "INFO"]
+    return said[-1] if said else "nothing was warned of"
 
 
 def _progress(what: str) -> None:

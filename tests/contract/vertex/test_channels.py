@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 
+import grpc
 import pytest
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.aiplatform_v1.services.endpoint_service.client import EndpointServiceClient
 from google.cloud.aiplatform_v1.services.endpoint_service.transports.grpc import EndpointServiceGrpcTransport
+from google.cloud.aiplatform_v1.types import endpoint as endpoint_types
 from google.cloud.monitoring_v3.services.metric_service.client import MetricServiceClient
 from google.cloud.monitoring_v3.services.metric_service.transports.grpc import MetricServiceGrpcTransport
 
@@ -20,6 +22,7 @@ from shared.channels import (
 from shared.errors import TransientError
 from shared.rollout.observed import TargetRef
 from shared.vertex.endpoints import Endpoints
+from vertex_emulator.ports import fresh_port
 
 
 def test_each_region_has_googles_address_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,6 +45,23 @@ def test_an_emulator_needs_no_credentials(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nonexistent/key.json")
     client = vertex_clients(EndpointServiceClient, EndpointServiceGrpcTransport)("us-central1")
     assert client.api_endpoint == "127.0.0.1:9"
+
+
+def test_an_answer_of_more_than_four_mebibytes_is_read_as_from_google(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page of an hour's metrics of some hundred endpoints is one."""
+    large = endpoint_types.Endpoint.pb(endpoint_types.Endpoint(description="x" * 5 * 2**20)).SerializeToString()
+    handler = grpc.unary_unary_rpc_method_handler(lambda *_: large)
+    service = "google.cloud.aiplatform.v1.EndpointService"
+    with ThreadPoolExecutor(1) as workers:
+        server = grpc.server(workers, [grpc.method_handlers_generic_handler(service, {"GetEndpoint": handler})])
+        port = fresh_port(server.add_insecure_port)
+        server.start()
+        monkeypatch.setenv(VERTEX_EMULATOR, f"127.0.0.1:{port}")
+        client = vertex_clients(EndpointServiceClient, EndpointServiceGrpcTransport)("us-central1")
+        found = client.get_endpoint(name="projects/p/locations/us-central1/endpoints/e", timeout=20)
+        client.transport.close()
+        server.stop(0).wait()
+    assert len(found.description) == 5 * 2**20
 
 
 def test_clients_are_built_on_first_use_once_per_region() -> None:
