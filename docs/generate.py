@@ -33,6 +33,7 @@ EVENTS = ROOT / "tests" / "data" / "events"
 NOTICES = ROOT / "tests" / "data" / "notices"
 EVERY_KEY = ROOT / "docs" / "policies" / "every-key.yaml"
 EXPERIMENT = ROOT / "docs" / "policies" / "experiment.yaml"
+STICKY = ROOT / "docs" / "policies" / "sticky-experiment.yaml"
 BLUE_GREEN = ROOT / "docs" / "policies" / "blue-green.yaml"
 EDGE = ROOT / "docs" / "policies" / "edge.yaml"
 _MARKED = re.compile(r"(<!-- generated: (?P<name>\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -102,7 +103,8 @@ def _rows() -> Iterator[tuple[str, str]]:
     whole = policy_json_schema()
     example = yaml.safe_load(EVERY_KEY.read_text(encoding="utf-8"))
     # No policy can have more than one of the strategies.
-    arms = yaml.safe_load(EXPERIMENT.read_text(encoding="utf-8"))["rollout"]["experiment"]
+    both = [yaml.safe_load(one.read_text(encoding="utf-8"))["rollout"]["experiment"] for one in (STICKY, EXPERIMENT)]
+    arms = both[0] | both[1]
     arms["objective"]["good_to"] = 120  # instead of good_from
     example["rollout"]["experiment"] = arms
     example["rollout"]["blue_green"] = yaml.safe_load(BLUE_GREEN.read_text(encoding="utf-8"))["rollout"]["blue_green"]

@@ -119,9 +119,10 @@ app.command(
 app.command(
     epilog="Example: rollouts lineage 4000000004", short_help="Print where a deployed model came from, to its data."
 )(lineage)
-app.command(epilog="Example: rollouts resolve recommend --json", short_help="Print which endpoint of a model is live.")(
-    resolve
-)
+app.command(
+    epilog="Example: rollouts resolve recommend --json",
+    short_help="Print which endpoint of a model is live, or whose a key is.",
+)(resolve)
 app.command(epilog="Example: rollouts adopt churn", short_help="Bring endpoints that lived before under a policy.")(
     adopt
 )

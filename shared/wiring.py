@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from shared.request_logs import RequestLogs
     from shared.store.store import Store
     from shared.vertex.batch import BatchJobs
+    from shared.vertex.groups import GroupedEndpoints
     from shared.vertex.jobs import Jobs
-    from shared.vertex.pairs import PairedEndpoints
     from shared.vertex.pools import Pools
     from shared.vertex.predictions import Predictions
     from shared.vertex.registry import Registry
@@ -50,14 +50,14 @@ class World:
         return project
 
     @cached_property
-    def endpoints(self) -> PairedEndpoints:
-        from shared.vertex.pairs import PairedEndpoints
+    def endpoints(self) -> GroupedEndpoints:
+        from shared.vertex.groups import GroupedEndpoints
 
-        return PairedEndpoints(self.live_bucket, lambda: self.buckets)
+        return GroupedEndpoints(self.live_bucket, lambda: self.buckets)
 
     @property
     def live_bucket(self) -> str:
-        """The bucket whose objects say which endpoint of two is live; empty where nobody needs one."""
+        """The bucket whose objects say which endpoint is live, or whose each key is; empty where nobody needs one."""
         return self.environment.get("LIVE_BUCKET", "")
 
     @cached_property

@@ -27,7 +27,7 @@ from shared.rollout.experimenting import form_arms
 from shared.rollout.fixed_set import Work
 from shared.rollout.gate import GateResult
 from shared.rollout.lineage import RUN
-from shared.rollout.names import green_target, pool_id, shadow_target
+from shared.rollout.names import arm_target, green_target, pool_id, shadow_target
 from shared.rollout.observed import Endpoint, ModelVersion, OperationState, Pool
 from shared.rollout.record import Phase, Rollout, Verdict
 from shared.rollout.steps import Examined, Forget, Situation, Step, Wait, plan_step
@@ -59,7 +59,7 @@ def advance_rollout(world: World, rollout_id: str, event: str) -> Step:
 def _advance(world: World, stored: StoredRollout, policy: Policy, event: str) -> tuple[StoredRollout, Step]:
     # The operation before the endpoint: one that is over has left its mark on what is read after it.
     operation = _operation(world, stored.rollout)
-    endpoint = world.endpoints.get(stored.rollout.target)
+    endpoint = _endpoint(world, stored.rollout, policy)
     if policy.mode == "observe":
         return observe_rollout(world, stored, policy, endpoint, event)
     for _ in range(SETTLING):
@@ -70,6 +70,15 @@ def _advance(world: World, stored: StoredRollout, policy: Policy, event: str) ->
         if not isinstance(step, Forget | Examined):
             break
     return stored, step
+
+
+def _endpoint(world: World, rollout: Rollout, policy: Policy) -> Endpoint | None:
+    """With the endpoints of a sticky experiment's arms, which nobody is told of before it has begun."""
+    endpoint, spec = world.endpoints.get(rollout.target), policy.rollout.experiment
+    is_set_up = rollout.phase is not Phase.EXPERIMENT or rollout.stage_since is not None
+    if endpoint is None or spec is None or not spec.is_sticky or is_set_up:
+        return endpoint
+    return world.endpoints.with_arms(endpoint, [arm_target(rollout.id, a.name, rollout.target) for a in rollout.arms])
 
 
 def look(

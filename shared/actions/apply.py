@@ -79,7 +79,15 @@ def move(turn: Turn, step: steps.Move) -> StoredRollout:
     """Only here does a candidate's share rise."""
     world, endpoint, now = turn.world, turn.endpoint, turn.world.now()
     shift = Shift(
-        step.split, step.stage, step.phase, now, step.sentence, step.decision.value, step.checks, dict(endpoint.split)
+        step.split,
+        step.stage,
+        step.phase,
+        now,
+        step.sentence,
+        step.decision.value,
+        step.checks,
+        dict(endpoint.split),
+        step.winner,
     )
     intended = world.store.transition(turn.stored, turn.rollout.moved(now, shift=shift))
     written = _write(turn, step.split, write_labels(endpoint.labels, step.labels))

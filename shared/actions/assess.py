@@ -30,7 +30,7 @@ from shared.rollout.decide import Kind, decide
 from shared.rollout.evidence import Evidence, Proving, could_not_look, gather, looked_until, passed_over
 from shared.rollout.experimenting import needs_experiment_step
 from shared.rollout.labels import read_labels
-from shared.rollout.names import export_place, shadow_target
+from shared.rollout.names import arm_target, export_place, shadow_target
 from shared.rollout.observed import Endpoint, TargetRef
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.steps import has_drifted, has_lost_its_way_back
@@ -183,7 +183,7 @@ def _gathered(
     if rollout.phase is Phase.SHADOW:
         minutes = shadow_minutes(rollout, served.of, compared, until)
     else:
-        minutes = [minute for minute in served.of(rollout.target) if minute.at <= until]
+        minutes = [minute for minute in served.of(rollout.target, *_beside(policy, rollout)) if minute.at <= until]
     since = rollout.stage_since or now
     inside = [arm.deployed_id for arm in rollout.arms if not arm.out]
     is_experiment = rollout.phase is Phase.EXPERIMENT
@@ -196,6 +196,14 @@ def _gathered(
     if unread > timedelta(0):
         gathered = passed_over(gathered, unread)
     return looked_until(gathered, until)
+
+
+def _beside(policy: Policy, rollout: Rollout) -> list[TargetRef]:
+    """The endpoints of a sticky experiment's arms."""
+    spec = policy.rollout.experiment
+    if spec is None or not spec.is_sticky or rollout.phase is not Phase.EXPERIMENT:
+        return []
+    return [arm_target(rollout.id, arm.name, rollout.target) for arm in rollout.arms]
 
 
 def _proving(policy: Policy, rollout: Rollout) -> Proving | None:
@@ -263,8 +271,7 @@ def _needs_step(rollout: Rollout, policy: Policy, endpoints: Mapping[TargetRef, 
     if endpoint is None:
         return True
     if rollout.phase is Phase.EXPERIMENT:
-        labelled = read_labels(endpoint.labels).arms
-        return needs_experiment_step(rollout, labelled, drifted=has_drifted(policy, rollout, endpoint))
+        return needs_experiment_step(rollout, endpoint, drifted=has_drifted(policy, rollout, endpoint))
     if rollout.phase is Phase.DEPLOYING:
         return rollout.operation is None or endpoint.find(rollout.deployed_id) is not None
     trial = read_labels(endpoint.labels)

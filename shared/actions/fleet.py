@@ -16,7 +16,7 @@ from shared.costs.prices import Hardware
 from shared.metrics.hourly import HOUR, last_whole_hour
 from shared.policy.schema import Policy
 from shared.rollout import observed
-from shared.rollout.labels import TrialLabels, read_labels
+from shared.rollout.labels import ARM, TrialLabels, read_labels
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.shadowing import SHADOW
 from shared.wiring import World
@@ -90,7 +90,8 @@ class _Seer:
             for one in found.deployed
         ]
         there = {one.id for one in deployed}
-        both = (found.pair.blue, found.pair.green) if found.pair else (found,)
+        beside = found.group.arms if found.group else ()
+        both = (found.pair.blue, found.pair.green) if found.pair else (found, *beside)
         places = {(one.ref.region, one.ref.endpoint) for one in both if one}
         gone = [
             self._gone(ref, key[2], series)
@@ -139,8 +140,8 @@ class _Seer:
             standby_hold_until=since + standby.hold if standby and since else None,
             standby_until=since + standby.keep if standby and since else None,
             standby_replicas=standby.replicas if standby else 1,
-            rollout=endpoint.labels.get(SHADOW, "") or trial.rollout or trial.closed,
-            rollout_open=rollout is not None or endpoint.labels.get(SHADOW, "") in self._open,
+            rollout=_maker(endpoint) or trial.rollout or trial.closed,
+            rollout_open=rollout is not None or _maker(endpoint) in self._open,
             measured=measured,
         )
 
@@ -182,6 +183,11 @@ def _p95_target(policy: Policy | None) -> float | None:
     checks = policy.rollout.checks if policy else []
     limits = [c.p95_at_most for c in checks if c.metric == "latency_ms" and c.p95_at_most is not None]
     return min(limits, default=None)
+
+
+def _maker(endpoint: observed.Endpoint) -> str:
+    """The rollout whose shadow an endpoint is, or one of its arms'."""
+    return endpoint.labels.get(SHADOW, "") or endpoint.labels.get(ARM, "")
 
 
 def _stage(role: Role, share: int) -> str:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def create_endpoint(turn: Turn, step: steps.CreateEndpoint) -> StoredRollout:
     blue, world = turn.rollout.target, turn.world
     ref = green_target(blue) if step.is_green else blue
-    target = _target(turn)
+    target = own_target(turn)
     op = Operation("create_endpoint", ref.endpoint, world.now(), detail=step.sentence)
     turn = _intend(turn, turn.rollout, op)
     labels = {MODEL: label_value(turn.rollout.model)} | ({PAIR: blue.endpoint} if step.is_green else {})
@@ -86,7 +86,7 @@ def deploy_spec(turn: Turn, deployed_id: str) -> DeploySpec:
     """The rollout's version, as its policy says."""
     from shared.vertex.endpoints import DeploySpec
 
-    policy, rollout, target = turn.situation.policy, turn.rollout, _target(turn)
+    policy, rollout, target = turn.situation.policy, turn.rollout, own_target(turn)
     version = None
     if target.bucket:
         ref = rollout.target
@@ -139,7 +139,8 @@ def put_off(turn: Turn, step: steps.PutOff) -> StoredRollout:
     return turn.record(after, turn.telling("operate", f"v{rollout.version}: {step.sentence}", "warning"))
 
 
-def _target(turn: Turn) -> Target:
+def own_target(turn: Turn) -> Target:
+    """What the policy says of the rollout's endpoint."""
     target = target_of(turn.world, turn.situation.policy, turn.rollout.target)
     if target is None:
         raise PermanentError(f"the policy of {turn.rollout.model} does not name endpoint {turn.rollout.target}")

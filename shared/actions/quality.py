@@ -8,14 +8,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from shared import log
+from shared.actions.outcomes import add_outcomes, is_by_key, places_of
 from shared.actions.policies import policy_of
 from shared.errors import ConflictError, RefusedError, TransientError
 from shared.events.quality import Label, QualityReported
 from shared.policy.rollout import Labels
 from shared.policy.schema import Policy
 from shared.rollout.checks import predicted_key
+from shared.rollout.names import is_arm_target
 from shared.rollout.observed import ArmMinute, Minute, TargetRef
 from shared.rollout.quality import as_histogram, edges_of, labels_of, of_values, outcome_histogram, outcome_of, ripe_at
+from shared.rollout.record import Phase, Rollout
 from shared.store.quality import Addition, Awaited, end_of_minute
 from shared.wiring import World
 
@@ -30,16 +33,18 @@ _KEPT = timedelta(hours=1)
 def record_quality(world: World, report: QualityReported) -> bool:
     """Count a report, once; False where it is counted already or belongs to nothing of ours."""
     target = TargetRef(report.project or world.project, report.region, report.endpoint)
-    policy = _policy(world, target)
-    if policy is None:
+    rollout = _rollout(world, target, report.experiment)
+    if rollout is None:
         log.info(f"ignored: no version was ever rolled out on {target}")
         return False
+    policy = policy_of(world, rollout)
     name = hashlib.sha256(f"{target}\0{report.report_id}".encode()).hexdigest()[:32]
     for attempt in range(ATTEMPTS):
         if world.store.quality.has(target.project, name):
             log.info(f"ignored: report {report.report_id} is counted already")
             return False
-        addition = _addition(world, policy, target, report, name)
+        addition = _addition(world, policy, rollout.target, report, name)
+        add_outcomes(world, addition, policy, rollout, report)
         try:
             world.store.quality.add(addition, world.now(), attempt)
         except ConflictError:
@@ -48,9 +53,15 @@ def record_quality(world: World, report: QualityReported) -> bool:
     raise ConflictError(f"report {report.report_id} met another in each of {ATTEMPTS} attempts")
 
 
-def _policy(world: World, target: TargetRef) -> Policy | None:
+def _rollout(world: World, target: TargetRef, experiment: str) -> Rollout | None:
+    """Whose policy says how it is counted: the latest of the endpoint, or the sticky experiment that it belongs to."""
+    if experiment:
+        stored = world.store.get_rollout(experiment)
+        return stored.rollout if stored and target in places_of(stored.rollout) else None
     latest = world.store.rollouts_of_target(target, limit=1)
-    return policy_of(world, latest[0]) if latest else None
+    if latest or not is_arm_target(target):
+        return latest[0] if latest else None
+    return next((r for r in world.store.rollouts_in(Phase.EXPERIMENT) if target in places_of(r)), None)
 
 
 def _addition(world: World, policy: Policy, target: TargetRef, report: QualityReported, name: str) -> Addition:
@@ -58,6 +69,11 @@ def _addition(world: World, policy: Policy, target: TargetRef, report: QualityRe
     now = world.now()
     addition = Addition(target.project, name)
     for metric, reported in report.metrics.items():
+        if is_by_key(policy, metric):
+            log.info(
+                f"ignored: {metric} is the objective of a sticky experiment, of which one outcome per key is counted"
+            )
+            continue
         key = (target.region, target.endpoint, report.deployed_model, metric)
         addition.values[end_of_minute(now)][key].append(as_histogram(reported, edges_of(policy, metric)))
     for metric, labels, ids in _labelled(policy, report.predictions):

@@ -8,6 +8,7 @@ from datetime import timedelta
 from shared import log
 from shared.actions.deleting import delete_versions
 from shared.actions.examining import cancel_unneeded
+from shared.actions.experiment import sweep_arm
 from shared.actions.exports import read_exports
 from shared.actions.policies import target_ref
 from shared.actions.pools import delete_pools, has_pools
@@ -15,7 +16,7 @@ from shared.actions.record import record_entry
 from shared.actions.shadow import sweep_shadow
 from shared.errors import PermanentError, RolloutsError, TransientError
 from shared.policy.schema import Policy, Target
-from shared.rollout.labels import read_labels
+from shared.rollout.labels import ARM, read_labels
 from shared.rollout.names import label_value
 from shared.rollout.observed import Endpoint
 from shared.rollout.record import LedgerEntry, Rollout
@@ -49,7 +50,10 @@ def retire_models(world: World) -> list[Retirement]:
             policy = policies.get(read_labels(endpoint.labels).model)
             try:
                 if SHADOW in endpoint.labels:
-                    _sweep(world, endpoint)
+                    _sweep(world, endpoint, endpoint.labels[SHADOW], sweep_shadow(world, endpoint))
+                    continue
+                if ARM in endpoint.labels:
+                    _sweep(world, endpoint, endpoint.labels[ARM], sweep_arm(world, endpoint))
                     continue
                 done += _retire(world, policy, endpoint) if policy else []
             except TransientError as exc:
@@ -123,15 +127,14 @@ def _retire(world: World, policy: Policy, endpoint: Endpoint) -> list[Retirement
     return done
 
 
-def _sweep(world: World, endpoint: Endpoint) -> None:
-    """A shadow whose rollout has ended; asked again at every run until it is gone."""
-    sentence = sweep_shadow(world, endpoint)
+def _sweep(world: World, endpoint: Endpoint, owner: str, sentence: str) -> None:
+    """A shadow whose rollout has ended, or an arm that is out; asked again at every run until it is gone."""
     if not sentence:
         return
     now = world.now()
     entry = LedgerEntry(
         id=label_value(f"retire-{endpoint.ref}-{int(now.timestamp())}"),
-        rollout=endpoint.labels[SHADOW],
+        rollout=owner,
         model=read_labels(endpoint.labels).model,
         at=now,
         decision="operate",

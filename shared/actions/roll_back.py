@@ -15,7 +15,7 @@ from shared.errors import ConflictError, PermanentError, TransientError
 from shared.events.alert import Alert
 from shared.rollout.labels import read_labels, write_labels
 from shared.rollout.names import label_value
-from shared.rollout.observed import Endpoint, TargetRef
+from shared.rollout.observed import Endpoint, Group, TargetRef
 from shared.rollout.record import CheckResult, Hold, LedgerEntry, Phase, Verdict
 from shared.rollout.rollback import RollbackKind, RollbackPlan, plan_rollback
 from shared.store.store import StoredRollout
@@ -103,11 +103,23 @@ def _restore(world: World, ref: TargetRef, alert: Alert) -> tuple[Endpoint | Non
 def _named(endpoint: Endpoint | None, ref: TargetRef, alert: Alert) -> Alert:
     """What is said of the idle endpoint of a pair is about the model there, whoever is live."""
     pair = endpoint.pair if endpoint else None
+    if endpoint and endpoint.group and not alert.deployed_model and not alert.rollout:
+        return replace(alert, deployed_model=_answering(endpoint, endpoint.group, ref))
     if pair is None or alert.deployed_model or alert.rollout or (pair.live and pair.live.ref == ref):
         return alert
     meant = next((one for one in (pair.blue, pair.green) if one and one.ref == ref), None)
     answers = next((d.id for d in meant.deployed if meant.share(d.id)), None) if meant else None
     return replace(alert, deployed_model=answers) if answers else alert
+
+
+def _answering(endpoint: Endpoint, group: Group, ref: TargetRef) -> str:
+    """Who is meant by what is said of one endpoint of a sticky experiment: each has one model that answers."""
+    said, own = group.in_force, group.arm_on(ref.endpoint)
+    if ref == group.main.ref:
+        return read_labels(endpoint.labels).stable if said and said.shares else ""
+    here = [slot.deployed_id for slot in said.slots if slot.endpoint == ref.endpoint] if said else []
+    there = [deployed.id for deployed in own.deployed] if own else []
+    return next(iter((*here, *there)), ref.endpoint)
 
 
 def _record(

@@ -66,11 +66,11 @@ class Served:
         for project, begin in wanted.items():
             self._read(project, max(begin, floor(self._now - FARTHEST)))
 
-    def of(self, target: TargetRef) -> Sequence[Minute]:
-        """The minutes of one endpoint, or of two that are one target, in order."""
+    def of(self, target: TargetRef, *beside: TargetRef) -> Sequence[Minute]:
+        """The minutes of one endpoint, or of several that are one target, in order."""
         minutes = self._windows[target.project].minutes
-        green = minutes.get((target.region, green_target(target).endpoint), ())
-        return merged(minutes.get((target.region, target.endpoint), ()), green)
+        places = (target, green_target(target), *beside)
+        return merged(*(minutes.get((place.region, place.endpoint), ()) for place in places))
 
     def of_project(self, project: str) -> Mapping[tuple[str, str], Sequence[Minute]]:
         """The same of all endpoints, by region and endpoint."""

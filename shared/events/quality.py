@@ -1,7 +1,7 @@
 """What users think of answers, or what answers look like: reported by whoever serves or uses them, per deployed model.
 
 Values are reported as they are, or summed up: a histogram, a mean, a share, a count. A prediction whose truth is known only hours later is
-reported by its id, and its truth in another report.
+reported by its id, and its truth in another report. The outcome of a sticky experiment is reported by the digest of its key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SCHEMA = "quality-reported/v1"
 MOST_VALUES = 10_000
 """Of one metric in one report."""
 MOST_IDS = 200
-"""Predictions and truths in one report together; each is a document, and one commit of Firestore has at most 500."""
+"""Predictions, truths and outcomes in one report together; each is a document, and one commit of Firestore has at most 500."""
 
 Label = str | int | float | bool
 """What was predicted, or what was true."""
@@ -64,6 +64,10 @@ class QualityReported:
     """When the predictions were given; None: when the report arrives."""
     project: str = ""
     """Empty: the one that the functions run in."""
+    experiment: str = ""
+    """The sticky experiment that the endpoint belongs to, as its object in the bucket says."""
+    outcomes: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """By metric and the digest of the key: what came of it. The first outcome of a key counts."""
 
 
 class _Share(Ours):
@@ -130,6 +134,7 @@ class _Tokens(Ours):
 
 
 _Labels = dict[MetricName, dict[Text, Label]]
+_Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Wire(Ours):
@@ -143,22 +148,28 @@ class _Wire(Ours):
     tokens: _Tokens | None = None
     predictions: _Labels = Field(default_factory=dict)
     truths: _Labels = Field(default_factory=dict)
+    experiment: Text | None = None
+    outcomes: dict[MetricName, dict[_Digest, float]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _says_something(self) -> Self:
-        ids = sum(len(some) for group in (self.predictions, self.truths) for some in group.values())
+        ids = sum(len(some) for group in (self.predictions, self.truths, self.outcomes) for some in group.values())
         if not (self.metrics or self.tokens or ids):
-            raise ValueError("expected metrics, tokens, predictions or truths; found none")
+            raise ValueError("expected metrics, tokens, predictions, truths or outcomes; found none")
         if ids > MOST_IDS:
-            raise ValueError(f"at most {MOST_IDS} predictions and truths in one report; found {ids}")
-        if self.deployed_model is None and (self.metrics or self.tokens or self.predictions):
+            raise ValueError(f"at most {MOST_IDS} predictions, truths and outcomes in one report; found {ids}")
+        if self.outcomes and self.experiment is None:
+            raise ValueError(
+                "experiment is missing; whose keys the outcomes are of is said by the object in the bucket"
+            )
+        if self.deployed_model is None and (self.metrics or self.tokens or self.predictions or self.outcomes):
             raise ValueError("deployed_model is missing; only truths belong to whatever model was asked")
         if any(
             self.predictions[name].keys() & ids.keys() for name, ids in self.truths.items() if name in self.predictions
         ):
             raise ValueError("a prediction whose truth is known at once is no delayed label; report it as a metric")
         for name in ("error_rate", "latency_ms"):
-            if name in self.metrics or name in self.predictions or name in self.truths:
+            if any(name in some for some in (self.metrics, self.predictions, self.truths, self.outcomes)):
                 raise ValueError(f"{name} is measured by Vertex AI; a metric of your own needs another name")
         return self
 
@@ -184,6 +195,8 @@ def parse_quality_reported(message: Message) -> QualityReported:
         wire.truths,
         wire.at,
         wire.project or "",
+        wire.experiment or "",
+        wire.outcomes,
     )
 
 
@@ -215,6 +228,8 @@ def quality_reported_message(report: QualityReported) -> bytes:
             "metrics": metrics or None,
             "predictions": {name: dict(some) for name, some in report.predictions.items()} or None,
             "truths": {name: dict(some) for name, some in report.truths.items()} or None,
+            "experiment": report.experiment or None,
+            "outcomes": {name: dict(some) for name, some in report.outcomes.items()} or None,
         },
     )
 

@@ -9,8 +9,9 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from shared.policy.base import Strict
+from shared.policy.blue_green import LONGEST_TTL
 from shared.policy.findings import Finding, refuse
-from shared.policy.units import Duration, Share
+from shared.policy.units import Duration, Share, format_duration
 
 ArmName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 MOST_ARMS = 5
@@ -51,6 +52,11 @@ class Experiment(Strict):
     """Its values; the stable is the control, whatever its label says. The experiment begins when each arm has a version."""
     share: int = Field(default=10, ge=1, le=50)
     """Percent of the traffic for each arm; the control has the rest."""
+    assignment: Literal["request", "key"] = "request"
+    """``request``: each request by the split, so one user meets several arms. ``key`` (sticky): one endpoint per arm, and clients find theirs by
+    a hash of the user's key; of each key one outcome counts."""
+    ttl: Duration = timedelta(seconds=30)
+    """For ``assignment: key``: how long a client may go on with the shares that it has read."""
     objective: Objective
     bake: Duration = timedelta(minutes=30)
     """An arm may be dropped at any time; none wins earlier than this."""
@@ -75,3 +81,15 @@ class Experiment(Strict):
         if self.share * len(self.arms) > 90:
             message = f"{len(self.arms)} arms of {self.share} % leave the control less than 10 %"
             yield Finding(message, ("share",), f"at most {90 // len(self.arms)}", (("arms",), ("share",)))
+        if self.is_sticky and self.objective.metric == "error_rate":
+            message = "error_rate counts requests, of which one key makes many; one outcome per key is reported"
+            judged = (("objective",), ("assignment",))
+            yield Finding(message, ("objective", "metric"), "a metric of your own, or assignment: request", judged)
+        if self.ttl > LONGEST_TTL:
+            allowed = f"at most {format_duration(LONGEST_TTL)}"
+            yield Finding(f"{format_duration(self.ttl)} is too long", ("ttl",), allowed)
+
+    @property
+    def is_sticky(self) -> bool:
+        """Whether one user stays with one arm."""
+        return self.assignment == "key"

@@ -32,6 +32,7 @@ from shared.rollout.step_kinds import (
     Wait,
     pause,
 )
+from shared.rollout.sticking import plan_bucket, plan_end, plan_places, plan_serving, plan_silent, silent_arm
 
 
 def form_arms(
@@ -50,6 +51,9 @@ def plan_gathering(s: Situation, stable_id: str, stable_version: str) -> Step:
     r, spec = s.rollout, s.policy.rollout.experiment
     assert spec is not None  # noqa: S101 (the caller has looked)
     mine = s.named.get(r.version, "")
+    unfit = plan_bucket(s)
+    if unfit:
+        return unfit
     if not mine:
         return Close(
             Phase.REJECTED,
@@ -87,6 +91,9 @@ def plan_experiment(s: Situation) -> Step:
 def _plan_setting_up(s: Situation, endpoint: Endpoint) -> Step:
     r, spec = s.rollout, s.policy.rollout.experiment
     assert spec is not None  # noqa: S101 (the policy that it started with has one)
+    place = plan_places(s, endpoint) if spec.is_sticky else None
+    if place:
+        return place
     missing = next((arm for arm in r.arms if endpoint.find(arm.deployed_id) is None), None)
     if missing is not None:
         named = replace(s, rollout=replace(r, version=missing.version, deployed_id=missing.deployed_id))
@@ -110,7 +117,8 @@ def _plan_setting_up(s: Situation, endpoint: Endpoint) -> Step:
         return stands
     if r.hold or s.barred:
         return plan_operation_end(s) or Wait(s.barred or f"paused by {r.hold.by if r.hold else ''}")
-    pending = plan_operation_end(s) or _plan_capacity(s, endpoint, spec.share)
+    serving = plan_serving(s, endpoint) if spec.is_sticky else None
+    pending = serving or plan_operation_end(s) or _plan_capacity(s, endpoint, spec.share)
     return pending or _plan_shares(s, endpoint, spec)
 
 
@@ -147,6 +155,7 @@ def _plan_shares(s: Situation, endpoint: Endpoint, spec: Experiment) -> Step:
         since=s.now,
         lag=s.policy.rollout.metrics.lag,
         unnamed=s.policy.alerts.unnamed,
+        ttl=spec.ttl if spec.is_sticky else None,
     )
     sentence = f"Began the experiment ({format_split(split, names)})"
     return Move(split, labels, -1, Phase.EXPERIMENT, Kind.ADVANCE, sentence)
@@ -168,6 +177,9 @@ def _plan_running(s: Situation, endpoint: Endpoint) -> Step:
     gone = [arm for arm in r.arms if not arm.out and arm.deployed_id not in trial.arms]
     if gone:
         return Arrange("drop", f"Dropped arm {gone[0].name} v{gone[0].version}: it has lost its share", arm=gone[0])
+    silent = plan_silent(s, endpoint)
+    if silent:
+        return silent
     decision = s.decision
     if decision.kind is Kind.ROLL_BACK:
         return _plan_return(s, endpoint)
@@ -199,15 +211,18 @@ def _plan_winner(s: Situation, endpoint: Endpoint, decision: Decision) -> Step:
     """The winner is the candidate of a canary from here on; what the others had is the control's."""
     r = s.rollout
     won = next(arm for arm in r.arms if arm.deployed_id == decision.deployed)
+    if s.policy.rollout.experiment and s.policy.rollout.experiment.is_sticky:
+        return plan_end(s, endpoint, won, decision)
     has = endpoint.share(won.deployed_id)
     stage = next(i for i, one in enumerate(s.policy.rollout.stages) if one.traffic > has or one.traffic == 100)
     as_candidate = replace(s, rollout=replace(r, version=won.version, deployed_id=won.deployed_id))
     return plan_move(as_candidate, endpoint, stage, decision)
 
 
-def needs_experiment_step(rollout: Rollout, labelled: Sequence[str], *, drifted: bool) -> bool:
+def needs_experiment_step(rollout: Rollout, endpoint: Endpoint, *, drifted: bool) -> bool:
     """Whether the bulk view shows something that only a step can settle."""
-    if rollout.stage_since is None or rollout.operation is not None:
+    if rollout.stage_since is None or rollout.operation is not None or silent_arm(rollout, endpoint):
         return True
+    labelled = read_labels(endpoint.labels).arms
     inside = [arm.deployed_id for arm in rollout.arms if not arm.out]
     return not set(inside) <= set(labelled) or (drifted and not rollout.hold)

@@ -195,7 +195,9 @@ def is_busy_for_too_long(s: Situation) -> bool:
     return since is not None and s.now - since >= s.policy.rollout.deadline.after
 
 
-def release_labels(endpoint: Endpoint, stable_id: str) -> TrialLabels:
-    """The labels of an endpoint on which nothing is on trial or watched any more."""
+def release_labels(endpoint: Endpoint, stable_id: str, rollout: str = "") -> TrialLabels:
+    """The labels of an endpoint on which nothing is on trial or watched any more; ``rollout`` may keep its place."""
     trial = read_labels(endpoint.labels)
-    return replace(trial, rollout="", stable=stable_id or trial.stable, candidate="", arms=(), fallback="", since=None)
+    return replace(
+        trial, rollout=rollout, stable=stable_id or trial.stable, candidate="", arms=(), fallback="", since=None
+    )

@@ -55,6 +55,20 @@ def shadow_target(rollout: str, target: TargetRef) -> TargetRef:
     return TargetRef(target.project, target.region, name)
 
 
+def arm_target(rollout: str, arm: str, target: TargetRef) -> TargetRef:
+    """The endpoint of one arm of a sticky experiment."""
+    name = f"{_ARM}{target.endpoint[:40]}-{_digest(rollout, arm) % 16**8:08x}"
+    return TargetRef(target.project, target.region, name)
+
+
+def is_arm_target(target: TargetRef) -> bool:
+    """Whether it may be one, by its name."""
+    return target.endpoint.startswith(_ARM)
+
+
+_ARM = "arm-"
+
+
 EXPORT = "gs:"
 """Before bucket and folder, in the place of an endpoint's id, which has no colon."""
 

@@ -102,8 +102,69 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Slot:
+    """The keys of one arm of a sticky experiment."""
+
+    arm: str
+    deployed_id: str
+    endpoint: str
+    """The arm's own."""
+    share: int
+    """Percent of all keys; the slot keeps its width when the arm is out, or other keys would move."""
+    is_in: bool = True
+    """Whether its keys meet the arm; they meet the control otherwise."""
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a bucket's object says about the arms of a sticky experiment, and its labels, as ``generation`` has them."""
+
+    generation: int
+    experiment: str
+    """The rollout; empty for what is no such object."""
+    slots: tuple[Slot, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shares(self) -> dict[str, int]:
+        """Percent of the keys by deployed model, without the control's."""
+        return {slot.deployed_id: slot.share for slot in self.slots if slot.is_in}
+
+
+@dataclass(frozen=True)
+class Group:
+    """An endpoint and those of the arms beside it, which are one to everybody who decides: the split between them is an object's."""
+
+    main: Endpoint
+    arms: tuple[Endpoint, ...] = ()
+    assignment: Assignment | None = None
+    """None where there is no object."""
+    mark: str = ""
+    """The rollout whose object the main endpoint names."""
+
+    @property
+    def in_force(self) -> Assignment | None:
+        """The object, if the main endpoint says that it counts."""
+        return self.assignment if self.assignment and self.mark and self.assignment.experiment == self.mark else None
+
+    def holder(self, deployed_id: str) -> Endpoint | None:
+        """On which of the endpoints a deployed model stands."""
+        return next((e for e in (self.main, *self.arms) if e.find(deployed_id)), None)
+
+    def arm_on(self, endpoint: str) -> Endpoint | None:
+        """The arm's endpoint of that name."""
+        return next((e for e in self.arms if e.ref.endpoint == endpoint), None)
+
+    def answers(self, deployed_id: str) -> bool:
+        """Whether who asks its endpoint is answered by it."""
+        holder = self.holder(deployed_id)
+        return holder is not None and holder.share(deployed_id) == 100
+
+
+@dataclass(frozen=True)
 class Endpoint:
-    """One endpoint as read at one moment; ``etag`` guards the write that follows. A pair looks like its first endpoint with the models of both."""
+    """One endpoint as read at one moment; ``etag`` guards the write that follows. A pair looks like its first endpoint with the models of both,
+    and so does one with arms of a sticky experiment beside it."""
 
     ref: TargetRef
     etag: str
@@ -114,6 +175,7 @@ class Endpoint:
     display_name: str = ""
     created_at: datetime | None = None
     pair: Pair | None = None
+    group: Group | None = None
 
     @property
     def vacant(self) -> TargetRef:
@@ -122,7 +184,8 @@ class Endpoint:
 
     def place(self, deployed_id: str) -> TargetRef:
         """Where a deployed model stands."""
-        holder = self.pair.holder(deployed_id) if self.pair else None
+        several = self.pair or self.group
+        holder = several.holder(deployed_id) if several else None
         return holder.ref if holder else self.ref
 
     def find(self, deployed_id: str | None) -> DeployedModel | None:

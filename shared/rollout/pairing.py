@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 from shared.rollout.labels import PAIR, PREFIX, read_labels
@@ -51,11 +52,18 @@ def pointed(live: Endpoint, labels: Mapping[str, str], before: Pointer | None) -
     }
 
 
-def merged(one: Sequence[Minute], other: Sequence[Minute]) -> Sequence[Minute]:
-    """What both endpoints served, minute by minute; a deployed model stands on one of them."""
-    if not one or not other:
-        return one or other
+def merged(*places: Sequence[Minute]) -> Sequence[Minute]:
+    """What several endpoints served, minute by minute. A deployed model stands on one of them; what is reported of it may name another."""
+    served = [minutes for minutes in places if minutes]
+    if len(served) < 2:
+        return served[0] if served else ()
     arms: dict[datetime, dict[str, ArmMinute]] = {}
-    for minute in (*one, *other):
-        arms.setdefault(minute.at, {}).update(minute.arms)
+    for minute in chain(*served):
+        both = arms.setdefault(minute.at, {})
+        for deployed_id, arm in minute.arms.items():
+            both[deployed_id] = _joined(both[deployed_id], arm) if deployed_id in both else arm
     return [Minute(at, arms[at]) for at in sorted(arms)]
+
+
+def _joined(one: ArmMinute, other: ArmMinute) -> ArmMinute:
+    return ArmMinute(one.requests + other.requests, one.errors + other.errors, {**one.values, **other.values})

@@ -111,6 +111,8 @@ class Shift:
     decision: str = "advance"
     checks: tuple[CheckResult, ...] = ()
     before: dict[str, int] = field(default_factory=dict)
+    winner: str = ""
+    """The arm of a sticky experiment that goes on; it has no traffic at first."""
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,8 @@ def plan_retirement(policy: Policy, endpoint: Endpoint, rollouts: Sequence[Rollo
     if not trial.is_ours and not trial.model:
         return []  # with our model's name and no stable it is one of ours that has never served
     found: list[Retirement] = []
-    for deployed in endpoint.deployed:
+    # The arms of a sticky experiment have endpoints of their own, which go with them.
+    for deployed in endpoint.group.main.deployed if endpoint.group else endpoint.deployed:
         needed = deployed.id in (trial.stable, trial.candidate, trial.fallback, *trial.arms) or endpoint.share(
             deployed.id
         )

@@ -140,6 +140,8 @@ class Move:
     decision: Kind
     sentence: str
     checks: tuple[CheckResult, ...] = ()
+    winner: str = ""
+    """The arm of a sticky experiment that goes on, without traffic until it is deployed beside the control."""
 
 
 @dataclass(frozen=True)
@@ -242,7 +244,7 @@ class Tend:
 class Arrange:
     """Something about an experiment's arms, before and after they have traffic."""
 
-    action: Literal["start", "deploy", "drop"]
+    action: Literal["start", "create", "deploy", "serve", "drop"]
     sentence: str
     arm: Arm | None = None
     arms: tuple[Arm, ...] = ()

@@ -60,6 +60,8 @@ class Addition:
     )
     """By the end of the minute."""
     awaited: list[Awaited] = field(default_factory=list)
+    places: dict[str, datetime] = field(default_factory=dict)
+    """Of a sticky experiment's keys that have their outcome with this report: until when that is remembered."""
 
 
 class Quality:
@@ -77,6 +79,10 @@ class Quality:
         found = {s.id: _read_awaited(s) for s in self._documents.get_all("predictions", list(ids))}
         return {id_: found.get(id_) or Awaited(id_) for id_ in ids}
 
+    def taken(self, places: Sequence[str]) -> set[str]:
+        """Those whose outcome is counted already."""
+        return {stored.id for stored in self._documents.get_all("outcomes", list(places))}
+
     def add(self, addition: Addition, now: datetime, attempt: int = 0) -> None:
         """Everything of one report, or nothing; ConflictError where another was first, or the report is counted already.
 
@@ -85,6 +91,7 @@ class Quality:
         mark = f"{addition.project}~{addition.report}"
         writes: list[Write] = [Create("quality_reports", mark, {"at": now.isoformat()}, expires=now + FORGOTTEN)]
         writes += [_write_awaited(one, now) for one in addition.awaited]
+        writes += [Create("outcomes", place, {}, expires=until) for place, until in addition.places.items()]
         shard = (sum(mark.encode()) + attempt) % SHARDS
         ids = {end: f"{addition.project}~{_text(end)}~{shard}" for end in addition.values}
         before = {s.id: s for s in self._documents.get_all("quality", list(ids.values()))}

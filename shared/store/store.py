@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from shared.errors import ConflictError, PermanentError
 from shared.rollout.index import IndexedVersion
 from shared.rollout.observed import TargetRef
-from shared.rollout.record import SCHEMA, LedgerEntry, Rollout
+from shared.rollout.record import SCHEMA, LedgerEntry, Phase, Rollout
 from shared.rollout.stops import ALL_MODELS, Stopped
 from shared.store.budgets import BUDGETS, Budgets, as_stops
 from shared.store.documents import Create, Delete, Documents, ExistsError, Replace, Write
@@ -140,6 +140,11 @@ class Store:
         """What a tick has to look at: open rollouts and those whose aliases do not stand yet; oldest change first."""
         found = self._documents.query("rollouts", {"open": True}, order_by="updated_at")
         return list(readable(lambda s: StoredRollout(read_rollout(s), s.revision), found))
+
+    def rollouts_in(self, phase: Phase) -> list[Rollout]:
+        """Those in one phase, in no order."""
+        found = self._documents.query("rollouts", {"open": True, "phase": phase.value})
+        return list(readable(read_rollout, found))
 
     def ended_rollouts(self, limit: int) -> list[Rollout]:
         """What has ended and asks for nothing more, newest change first."""

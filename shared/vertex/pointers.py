@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from shared.rollout.labels import PAIR, PREFIX
+from shared.rollout.labels import PAIR, PREFIX, STICKY
 
 if TYPE_CHECKING:
     from shared.buckets import Object
@@ -20,8 +20,8 @@ def metadata(live: str, labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def own_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """Without other people's, and without the one that makes an endpoint half of a pair."""
-    return {key: value for key, value in labels.items() if key.startswith(PREFIX) and key != PAIR}
+    """Without other people's, and without those that say what an endpoint is to others."""
+    return {key: value for key, value in labels.items() if key.startswith(PREFIX) and key not in (PAIR, STICKY)}
 
 
 def labels_of(found: Object) -> dict[str, str]:

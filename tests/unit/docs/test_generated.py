@@ -34,6 +34,7 @@ def test_the_policies_to_copy_are_valid() -> None:
         "ranking",
         "credit-score",
         "search-ranking",
+        "shop-ranking",
     }
 
 
