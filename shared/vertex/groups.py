@@ -77,7 +77,7 @@ class GroupedEndpoints(PairedEndpoints):
             raise RefusedError(
                 f"the traffic of {endpoint.ref} cannot be {shares}: the control has to keep a part of it"
             )
-        if outside and (said is None or said.experiment != labels.get(ROLLOUT)):
+        if outside and (said is None or not said.slots or said.experiment != labels.get(ROLLOUT)):
             slots = begun(read_labels(labels).arms, outside, group.arms, ARM_NAME)
             marked = {**labels, STICKY: labels[ROLLOUT]}
             main = super().write_traffic(group.main, group.main.split, marked)
