@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from shared.costs.actual import Actual
 from shared.costs.audit import Audit
@@ -103,9 +103,22 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"usd": usd, "rate": rate, "percent": percent, "number": number, "words": _words}
+    environment.filters |= {
+        "usd": usd,
+        "rate": rate,
+        "percent": percent,
+        "number": number,
+        "words": _words,
+        "unbroken": _unbroken,
+    }
     return environment.get_template("report.html.j2")
 
 
 def _words(kind: str) -> str:
     return kind.replace("_", " ")
+
+
+def _unbroken(command: str) -> Markup:
+    """A line may end before an option of a command, and not between its hyphens."""
+    words = (Markup("<span>{}</span>").format(w) if w.startswith("--") else escape(w) for w in command.split(" "))
+    return Markup(" ").join(words)

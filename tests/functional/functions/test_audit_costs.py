@@ -225,7 +225,10 @@ def test_the_actual_spend_stands_beside_with_the_moment_until_which_it_is_billed
         }, "12.50, and 18.00 EUR less 1.80 of credit, at 0.9 EUR to the dollar"
         assert "FROM `acme-billing.export.gcp_billing_export_v1_01D4EE_079462_DFD6EC`" in bigquery.queries[0]
         (page,) = (tmp_path / "reports").rglob("report.html")
-        assert f"<b>$30.50</b><small>billed for {month}, until {month}-03 11:00 UTC</small>" in page.read_text()
+        assert (
+            f"<b>$30.50</b><small>billed for <i>{month}</i>, credits included, until <i>{month}-03</i> 11:00 UTC</small>"
+            in page.read_text()
+        )
         bigquery.refusals = [403]
         assert served.tick("audit_costs") == 200
         assert report(tmp_path)["actual"] is None, "an export that may not be read costs the report one figure"

@@ -150,5 +150,5 @@ def test_what_is_no_report_is_refused(text: str) -> None:
 def test_the_actual_spend_stands_beside_the_audit_with_the_moment_until_which_it_is_billed() -> None:
     actual = Actual("2026-11", Decimal("401.5"), datetime(2026, 11, 25, 14, tzinfo=UTC))
     files = files_of(alone(), None, actual)
-    assert "$401.50" in files["report.html"] and "until 2026-11-25 14:00 UTC" in files["report.html"]
+    assert "$401.50" in files["report.html"] and "until <i>2026-11-25</i> 14:00 UTC" in files["report.html"]
     assert json.loads(files["report.json"])["actual"]["billed_until"] == "2026-11-25T14:00:00+00:00"
