@@ -88,7 +88,7 @@ resource "google_storage_bucket" "sources" {
   depends_on = [google_project_service.this]
 }
 
-# Which endpoint of two is live (blue-green): one small object per target, read by every client, so it is seldom written and never public.
+# Which endpoint of two is live (blue-green), or whose each key is (sticky experiments): one small object per target, read by every client, so it is seldom written and never public.
 resource "google_storage_bucket" "live" {
   #checkov:skip=CKV_GCP_62:the audit log says who changed it; clients read it every half minute
   project                     = var.project.id

@@ -44,7 +44,9 @@ locals {
         region   = target.region
         endpoint = tostring(target.endpoint)
         # Of two endpoints (blue-green) clients ask one; the second is named as in shared/rollout/names.py.
-        green   = try(policy.rollout.strategy, "") != "blue_green" ? "" : "${can(tonumber(target.endpoint)) ? "no-" : ""}${target.endpoint}-green"
+        green = try(policy.rollout.strategy, "") != "blue_green" ? "" : "${can(tonumber(target.endpoint)) ? "no-" : ""}${target.endpoint}-green"
+        # Beside an endpoint stand those of a sticky experiment's arms, while it lasts; a pattern, since their names have a digest in them.
+        arms    = try(policy.rollout.experiment.assignment, "") != "key" ? "" : "arm-${substr(tostring(target.endpoint), 0, 40)}-[0-9a-f]{8}"
         machine = policy.machine
         checks  = try(policy.rollout.checks, [])
       } if try(target.bucket, "") == "" # nobody measures what is exported to a bucket

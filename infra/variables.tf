@@ -78,7 +78,7 @@ variable "operators" {
 }
 
 variable "clients" {
-  description = "Who asks endpoints of blue-green targets, and so reads which one is live, such as serviceAccount:shop@example.iam.gserviceaccount.com."
+  description = "Who asks endpoints of blue-green targets or sticky experiments, and so reads which one it is, such as serviceAccount:shop@example.iam.gserviceaccount.com."
   type        = list(string)
   default     = []
   nullable    = false

@@ -76,12 +76,20 @@ def _why_not(world: World, rollout: Rollout, kept: Policy | None, wanted: Policy
         return ""
     if (wanted.mode, wanted.rollout.strategy) != (kept.mode, kept.rollout.strategy):
         return "mode or strategy differ; end the rollout, and the next one has them"
+    if rollout.phase is Phase.EXPERIMENT and _dealing(wanted) != _dealing(kept):
+        return "its arms or what each has differ; end the experiment, and the next one has them"
     done = rollout.stage + 1
     if wanted.rollout.stages[:done] != kept.rollout.stages[:done]:
         return "the stages up to the present one differ"
     if rollout.phase is not Phase.QUEUED and wanted.machine != kept.machine:
         return "the machine differs, and it is deployed already"
     return ""
+
+
+def _dealing(policy: Policy) -> object:
+    """How an experiment is laid out; what is judged may change."""
+    spec = policy.rollout.experiment
+    return spec and (spec.by, spec.arms, spec.share, spec.assignment)
 
 
 def _because(what: str, reason: str) -> str:

@@ -5,9 +5,11 @@
 # does not, so its descriptor is made here and the alert policies wait for it.
 
 locals {
-  online   = "aiplatform.googleapis.com/prediction/online"
-  is_pair  = var.target.green != ""
-  named    = local.is_pair ? "one_of(\"${var.target.endpoint}\", \"${var.target.green}\")" : "\"${var.target.endpoint}\""
+  online = "aiplatform.googleapis.com/prediction/online"
+  # Which of several endpoints are asked changes.
+  is_group = var.target.green != "" || var.target.arms != ""
+  several  = var.target.green != "" ? "one_of(\"${var.target.endpoint}\", \"${var.target.green}\")" : "monitoring.regex.full_match(\"${var.target.endpoint}|${var.target.arms}\")"
+  named    = local.is_group ? local.several : "\"${var.target.endpoint}\""
   resource = "resource.type = \"aiplatform.googleapis.com/Endpoint\" AND resource.labels.endpoint_id = ${local.named} AND resource.labels.location = \"${var.target.region}\""
   # An incident keeps these labels, and so says which deployed model it is about.
   by_model      = ["resource.labels.endpoint_id", "resource.labels.location", "metric.labels.deployed_model_id"]
@@ -234,8 +236,8 @@ resource "google_monitoring_alert_policy" "no_traffic" {
         alignment_period     = "300s"
         per_series_aligner   = "ALIGN_DELTA"
         cross_series_reducer = "REDUCE_SUM"
-        # Of two endpoints the idle one is silent, and that is as it should be.
-        group_by_fields = local.is_pair ? ["resource.labels.location"] : ["resource.labels.endpoint_id", "resource.labels.location"]
+        # Of several endpoints those that nobody is sent to are silent, and that is as it should be.
+        group_by_fields = local.is_group ? ["resource.labels.location"] : ["resource.labels.endpoint_id", "resource.labels.location"]
       }
       trigger {
         count = 1

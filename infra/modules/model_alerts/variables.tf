@@ -15,6 +15,7 @@ variable "target" {
     region   = string
     endpoint = string
     green    = optional(string, "") # the second of two endpoints, of which clients ask one
+    arms     = optional(string, "") # a pattern of the endpoints of a sticky experiment's arms
     machine  = any
     checks   = any
   })

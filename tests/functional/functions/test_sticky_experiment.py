@@ -446,6 +446,42 @@ def test_an_end_whose_write_or_answer_is_lost_keeps_its_winner(shop: Cloud, when
     assert len([s for s in sentences(shop, "advance") if "is the best" in s]) == 1
 
 
+def test_who_ends_it_between_its_first_two_writes_leaves_no_key_with_an_arm(cloud: Cloud, signed: object) -> None:
+    gather(cloud)
+    answered: list[int] = []
+
+    def abort(method: str, name: str) -> None:
+        if method == "insert" and name == OBJECT:
+            cloud.storage.before = lambda method, name: None
+            answered.append(cloud.command({"command": "abort", "rollout": lead(cloud).id, "reason": "not today"})[0])
+            cloud.settle()
+
+    cloud.storage.before = abort
+    for _ in range(25):
+        cloud.advance(minutes=2)
+        look(cloud)
+        if answered:
+            break
+    assert answered == [200]
+    cloud.advance(minutes=1)
+    look(cloud)
+    assert not lead(cloud).phase.is_open
+    assert cloud.split() == {CONTROL: 100}
+    assert set(homes(cloud).values()) == {CONTROL}
+    assert cloud.world.store.busy(lead(cloud).target) == ""
+    clear_away(cloud)
+    assert arms_left(cloud) == []
+
+
+def test_another_policy_does_not_deal_the_keys_of_an_experiment_anew(shop: Cloud, signed: object) -> None:
+    shop.apply(sticky(share=10))
+    status, answer = shop.command({"command": "set-policy", "rollout": lead(shop).id})
+    assert (status, "its arms or what each has differ" in answer["error"]) == (409, True)
+    shop.apply(sticky(within="20m"))
+    status, answer = shop.command({"command": "set-policy", "rollout": lead(shop).id})
+    assert status == 200, answer
+
+
 def test_without_a_bucket_none_begins(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIVE_BUCKET", "")
     cloud.apply(sticky())
