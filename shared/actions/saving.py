@@ -8,6 +8,7 @@ from shared.actions.undoing import ACTOR, saving_entry
 from shared.costs.audit import Audit
 from shared.costs.saving import Saving, plan_savings
 from shared.errors import RolloutsError
+from shared.policy.schema import Policy
 from shared.store.savings import StoredSaving
 from shared.wiring import World
 
@@ -15,10 +16,10 @@ from shared.wiring import World
 def apply_savings(world: World, result: Audit) -> list[Saving]:
     """Of models whose policy says ``savings: apply`` and enforces; what was done.
 
-    Not of two endpoints that are one target: what looks idle there has to carry all the traffic at once.
+    Not of several endpoints that are one target: what looks idle there may have to carry all the traffic at once.
     """
     policies = [s.policy for s in world.store.policies() if s.policy.savings == "apply"]
-    allowed = {p.model for p in policies if p.mode == "enforce" and not p.rollout.blue_green}
+    allowed = {p.model for p in policies if p.mode == "enforce" and not _has_several_endpoints(p)}
     if not allowed:
         return []
     done = []
@@ -45,3 +46,8 @@ def _stored(saving: Saving) -> StoredSaving:
         saving.before,
         saving.after,
     )
+
+
+def _has_several_endpoints(policy: Policy) -> bool:
+    experiment = policy.rollout.experiment
+    return policy.rollout.blue_green is not None or (experiment is not None and experiment.is_sticky)
