@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count, islice
 from typing import Any
 
 import pytest
@@ -109,34 +110,34 @@ def deployed(cloud: Cloud, version: str) -> str:
     return next(d.id for d in endpoint.deployed if d.version == version and endpoint.share(d.id))
 
 
-def report(cloud: Cloud, version: str, outcomes: Mapping[str, float], name: str = "") -> None:
+def report(cloud: Cloud, version: str, outcomes: Mapping[str, float], name: str = "", asked: str = "") -> None:
     """What a client reports of users who met a version."""
+    experiment = told(cloud)["experiment"]
     one = QualityReported(
         REGION,
         ENDPOINT,
         name or hashlib.sha256(f"{cloud.now}{version}{list(outcomes)}".encode()).hexdigest(),
-        deployed(cloud, version),
-        experiment=told(cloud)["experiment"],
-        outcomes={"bought": {digest_of(told(cloud)["experiment"], user): value for user, value in outcomes.items()}},
+        asked or deployed(cloud, version),
+        experiment=experiment,
+        outcomes={"bought": {digest_of(experiment, user): value for user, value in outcomes.items()}},
     )
     assert cloud.wake("record_quality", quality_reported_message(one)) == 200
 
 
-_minute = iter(range(10**6))
+_minute = count()
 
 
 def visits(cloud: Cloud, number: int, good: Mapping[str, float], errors: Mapping[str, float] | None = None) -> None:
     """So many minutes in each of which other users come."""
-    for _ in range(number):
-        minute, read, ask = next(_minute), told(cloud), endpoint_of()
-        versions = {cloud_endpoint(cloud, d.id): d.version for d in seen(cloud).deployed if seen(cloud).share(d.id)}
-        users: dict[str, list[str]] = {}
-        for number_ in range(120):
-            user = f"guest-{minute}-{number_}"
-            users.setdefault(versions[ask(user, read).rpartition("/")[2]], []).append(user)
-        for version, own in users.items():
-            bought = round(len(own) * good[version])
-            report(cloud, version, {user: float(place < bought) for place, user in enumerate(own)})
+    for minute in islice(_minute, number):
+        read, found, ask = told(cloud), seen(cloud), endpoint_of()
+        asked = {found.place(d.id).endpoint: d for d in found.deployed if found.share(d.id)}
+        users: dict[str, list[str]] = {name: [] for name in asked}
+        for user in (f"guest-{minute}-{guest}" for guest in range(120)):
+            users[ask(user, read).rpartition("/")[2]].append(user)
+        for name, own in users.items():
+            version, bought = asked[name].version, round(len(own) * good[asked[name].version])
+            report(cloud, version, {user: float(n < bought) for n, user in enumerate(own)}, asked=asked[name].id)
         cloud.serve_pair(300, errors or {})
         cloud.advance(minutes=1)
         look(cloud)
