@@ -1,6 +1,7 @@
 """One zip per function, as it is deployed: ``python -m infra.package [--out FOLDER] [NAME...]``.
 
-``main.py`` stands at the root, beside exactly the parts of ``shared`` that it imports and the pinned requirements. The same sources give the
+``main.py`` stands at the root, beside exactly the parts of ``shared`` that it imports, without comments and docstrings, and the pinned
+requirements. The same sources give the
 same bytes: names are sorted, dates and modes are fixed. Only another zlib deflates otherwise, so beside each zip stands the hash of what
 is in it (``NAME.sha256``), and that is what Terraform names the source by: functions that nobody changed are not deployed again.
 """
@@ -18,6 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from infra.bare import bare
 from infra.reachable import PackagingError, reachable
 from infra.templates import with_compiled_templates
 
@@ -108,6 +110,11 @@ def _defines(main: Path, name: str) -> bool:
     return any(isinstance(node, kinds) and node.name == name for node in ast.parse(main.read_bytes()).body)
 
 
+def _content(entry: str, file: Path | bytes) -> bytes:
+    content = file if isinstance(file, bytes) else file.read_bytes()
+    return bare(content.decode()).encode() if entry.startswith("shared/") and entry.endswith(".py") else content
+
+
 def _write(path: Path, name: str, files: dict[str, Path | bytes]) -> Package:
     """The zip, complete or not at all: Terraform may look at any moment."""
     unfinished = path.with_suffix(".zip.part")
@@ -118,8 +125,7 @@ def _write(path: Path, name: str, files: dict[str, Path | bytes]) -> Package:
             info.external_attr = _MODE << 16
             info.create_system = _UNIX
             info.compress_type = zipfile.ZIP_DEFLATED
-            file = files[entry]
-            content = file if isinstance(file, bytes) else file.read_bytes()
+            content = _content(entry, files[entry])
             archive.writestr(info, content, compresslevel=9)
             seen.update(f"{entry}\0{len(content)}\0".encode() + content)
     unfinished.replace(path)
