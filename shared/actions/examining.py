@@ -29,8 +29,8 @@ from shared.store.answers import StoredAnswers
 from shared.store.store import StoredRollout
 from shared.wiring import World
 
-MOST_BYTES = 48 * 2**20
-"""Of the answers of one version: they are read whole, two versions' at once where they are compared."""
+MOST_BYTES = 16 * 2**20
+"""Of the answers of one version: they are read whole, and two versions' at once (275 MB of memory for 20 MiB each) where they are compared."""
 
 
 def look_at_answers(

@@ -38,6 +38,9 @@ def next_step(rollout: Rollout, policy: Policy | None, decision: Decision | None
         return f"{_operation(r.operation, now)}; then {_after(r, policy)}"
     if r.phase is Phase.QUEUED:
         waits = f"it waits for {busy}, whose trial is on the endpoint; " if busy and busy != r.id else ""
+        fixed = policy.gate.fixed_set
+        if fixed and not r.examined and policy.mode == "enforce":
+            return f"{waits}it is deployed once its answers to {fixed.instances} have passed the gate"
         return f"{waits}then it is deployed" if waits else "it is deployed once nothing is in its way"
     if r.shift:
         return f"{r.shift.to.get(r.deployed_id, 0)} % of the traffic is confirmed at the next step"

@@ -13,6 +13,7 @@ from local.identity import Issuer, KeyServer
 from local.receiver import Receiver
 from local.stepped import Apps
 from tests.functional.functions.harness import AUDIENCE, NOTICE_SECRET, Cloud
+from tests.functional.functions.invariants import broken
 
 TABLE = load_table()
 
@@ -32,8 +33,10 @@ def cloud(apps: Apps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
         monkeypatch.setenv(name, value)
     made.open()
     yield made
+    wrong = list(broken(made))
     needed, published = dict(made.permissions), dict(made.publications)
     made.close()
+    assert not wrong, wrong
     # Every story holds the calls that it saw against what the functions may do in the cloud.
     for name, permissions in needed.items():
         row = TABLE.get(name)

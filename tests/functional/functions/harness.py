@@ -45,6 +45,8 @@ class Cloud(Servers):
 
     token = ""
     """The ID token that commands are sent with."""
+    moved_by_hand = False
+    """Whether somebody else has moved traffic."""
 
     def tick(self, job: str, **options: Any) -> int:
         """What the schedule does."""
@@ -218,6 +220,7 @@ class Cloud(Servers):
 
     def move(self, shares: Mapping[str, int], endpoint: str = ENDPOINT) -> None:
         """Somebody else moves the traffic; by version."""
+        self.moved_by_hand = True
         found = self.endpoint(endpoint)
         assert found is not None
         split = {d.id: shares[d.version] for d in found.deployed if d.version in shares}

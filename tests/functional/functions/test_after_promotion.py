@@ -90,6 +90,33 @@ def test_a_rollback_at_peak_load_into_the_fallback_fails_no_request(cloud: Cloud
     assert cloud.rollout("2").phase is Phase.ROLLED_BACK
 
 
+def test_a_newer_version_in_the_watch_and_a_lost_answer_leave_one_way_back_at_every_moment(cloud: Cloud) -> None:
+    """GIVEN a watch WHEN the answer of the shrinking is lost, a process dies and a newer version comes THEN a rollback always has its heir."""
+    promoted(cloud)
+    cloud.advance(minutes=61)
+    cloud.emulator.faults.lose_answer("MutateDeployedModel")
+    with cloud.cost() as calls:
+        retire(cloud)
+        cloud.open()  # another process: nothing is remembered but what is stored
+        retire(cloud)
+    assert deployed(cloud, "1").min_replicas == 1
+    assert calls["MutateDeployedModel"] == 1
+    cloud.deploy("run-3")
+    cloud.minutes(1, requests=0)
+    assert cloud.split() == {"2": 90, "3": 10}
+    assert cloud.rollout("2").phase is Phase.PROMOTED, "its watch ends with the first share of a newer version"
+    cloud.advance(minutes=4)
+    assert cloud.wake("roll_back", cloud.alarm(deployed_model=cloud.rollout("3").deployed_id)) == 200
+    assert cloud.split() == {"2": 100}, "not the fallback of the watch before: the stable of the trial"
+    cloud.advance(minutes=15)
+    retire(cloud)
+    cloud.advance(minutes=35)
+    retire(cloud)
+    endpoint = cloud.endpoint()
+    assert endpoint is not None
+    assert [d.version for d in endpoint.deployed] == ["2"]
+
+
 def test_versions_beyond_the_retention_go_and_what_a_person_keeps_stays(cloud: Cloud, signed: Issuer) -> None:
     """GIVEN five old versions WHEN a person has deployed one elsewhere, named one, and a tick dies THEN only the others go, once."""
     cloud.apply(policy(retention={"keep": 1, "after": "30d"}))

@@ -13,6 +13,7 @@ from shared.policy.schema import Policy
 from shared.rollout.record import Phase
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import ENDPOINT, ERRORS, policy
+from tests.functional.functions.shadows import SHADOW, behave, into_the_shadow, shadow_minutes, shadow_of
 
 GREEN = f"{ENDPOINT}-green"
 OBJECT = f"{PROJECT}/{REGION}/{ENDPOINT}.json"
@@ -124,6 +125,41 @@ def test_harm_that_the_watch_measures_switches_back(cloud: Cloud) -> None:
     assert answers(cloud) == (ENDPOINT, "1")
     assert cloud.rollout("2").phase is Phase.ROLLED_BACK
     assert "error_rate 30 % > 1 %" in cloud.rollout("2").sentence
+
+
+def in_its_shadow(cloud: Cloud) -> str:
+    """v1 is live, and v2 answers what users ask v1 a second time."""
+    checks = [{"metric": "error_rate", "at_most": "5%", "min_samples": 20}]
+    cloud.apply(pair(shadow=SHADOW, checks=checks))
+    deploy(cloud, "run-1")
+    behave(cloud, "1")
+    assert answers(cloud) == (ENDPOINT, "1")
+    return into_the_shadow(cloud)
+
+
+def test_a_version_passes_its_shadow_before_all_clients_are_switched_to_it(cloud: Cloud) -> None:
+    version = in_its_shadow(cloud)
+    shadow_minutes(cloud, 8)
+    assert cloud.rollout(version).shadowed, cloud.rollout(version).sentence
+    for minutes in (1, 3, 1, 1, 5, 6, 1, 1):
+        assert answers(cloud) == (ENDPOINT, "1") or shadow_of(cloud, version) is None
+        cloud.advance(minutes=minutes)
+        cloud.tick("assess_rollouts")
+        cloud.settle()
+    assert shadow_of(cloud, version) is None
+    assert answers(cloud) == (GREEN, version), cloud.rollout(version).sentence
+
+
+def test_a_version_that_fails_in_its_shadow_never_meets_a_client(cloud: Cloud) -> None:
+    version = in_its_shadow(cloud)
+    behave(cloud, version, noise=1.5)
+    shadow_minutes(cloud, 7, requests=20)
+    assert cloud.rollout(version).phase is Phase.ROLLED_BACK
+    assert "same_score" in cloud.rollout(version).sentence
+    assert answers(cloud) == (ENDPOINT, "1")
+    green = cloud.world.endpoints.plain(cloud.rollout("1").target.__class__(PROJECT, REGION, GREEN))
+    assert green is not None
+    assert not green.deployed, "no machine of the other endpoint was paid for"
 
 
 def test_an_endpoint_with_a_canary_behind_it_becomes_one_of_two_and_clients_are_told_before(cloud: Cloud) -> None:

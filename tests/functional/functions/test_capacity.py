@@ -107,6 +107,29 @@ def test_a_change_of_replicas_that_is_refused_again_and_again_pauses_with_the_re
     assert cloud.split() == {"1": 90, "2": 10}
 
 
+def test_a_raise_whose_answer_is_lost_is_made_once_and_the_share_waits_for_it(cloud: Cloud) -> None:
+    """GIVEN a shift that needs replicas WHEN the answer of the call is lost and the process dies THEN nobody has the share before them."""
+    cloud.apply(policy())
+    cloud.deploy("run-1")
+    resize(cloud, "1", 4)
+    cloud.deploy("run-2")
+    candidate = cloud.rollout("2").deployed_id
+    cloud.emulator.faults.lose_answer("MutateDeployedModel")
+    with cloud.cost() as calls:
+        cloud.minutes(6, requests=0)
+        assert cloud.split() == {"1": 90, "2": 10}
+        operation = cloud.rollout("2").operation
+        assert operation is not None
+        assert (operation.kind, operation.name) == ("set_replicas", ""), "the intent is there, the name is lost"
+        cloud.open()  # another process: nothing is remembered but what is stored
+        cloud.minutes(11, requests=0)
+        assert cloud.split() == {"1": 50, "2": 50}
+    assert calls["MutateDeployedModel"] == 1
+    halves = [s for s in cloud.emulator.history.of(ENDPOINT) if s.traffic_split.get(candidate) == 50]
+    assert halves
+    assert all(model.replicas >= 2 for s in halves for model in s.deployed if model.id == candidate)
+
+
 def test_after_a_rollback_the_stable_keeps_its_strength_for_the_hold_and_is_then_lowered(
     cloud: Cloud, signed: Issuer
 ) -> None:

@@ -12,6 +12,7 @@ from local.identity import Issuer
 from shared.policy.schema import Policy
 from shared.rollout.answers import BatchJob
 from shared.rollout.record import Phase
+from shared.view.next_step import next_step
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import MODEL, policy
 from tests.functional.functions.shadows import behave
@@ -109,6 +110,8 @@ def test_a_version_whose_answers_to_the_fixed_set_are_the_champions_goes_on(clou
         begin(cloud, "run-2")
         assert cloud.rollout("2").sentence == f"Asking v2 for the answers to {SET} in a batch prediction, at most 2h"
         minutes(cloud, 3)
+        said = next_step(cloud.rollout("2"), examined(), None, "", cloud.now)
+        assert said == f"it is deployed once its answers to {SET} have passed the gate"
         assert cloud.rollout("2").phase is Phase.QUEUED, "nothing waits, and nothing is deployed meanwhile"
         until_judged(cloud, "2")
     assert calls["CreateBatchPredictionJob"] == 1, "the champion's answers are those of its own gate"

@@ -73,6 +73,21 @@ def test_a_rollback_is_seen_in_the_next_answer(cloud: Cloud, signed: Issuer) -> 
     assert found("--where", "alias=default") == [f"{MODEL}@1"]
 
 
+def test_a_registration_that_dies_half_way_is_found_once_it_is_whole(cloud: Cloud) -> None:
+    """GIVEN an upload WHEN the process dies before its evaluation is imported THEN the next delivery completes version and index, once."""
+    cloud.apply(policy())
+    message = cloud.train("run-1", dataset="bq://p.d.customers_v3")
+    assert cloud.wake("register_model", message) == 500  # the upload has begun, and is looked at again
+    cloud.advance(seconds=61)
+    cloud.emulator.faults.fail("ImportModelEvaluation")
+    assert cloud.wake("register_model", message) == 500
+    assert found("--where", "run=message-run-1") == [], "half a version is nobody's answer"
+    cloud.open()  # another process: nothing is remembered but what is stored
+    assert [cloud.wake("register_model", message) for _ in range(2)] == [200, 200]
+    assert found("--where", "run=message-run-1 and auc>=0.9 and dataset=bq://p.d.customers_v3") == [f"{MODEL}@1"]
+    assert sorted(cloud.versions()) == ["1"]
+
+
 def test_reindexing_that_dies_half_way_is_begun_again_and_misses_nothing(cloud: Cloud) -> None:
     """GIVEN versions older than the index WHEN reindexing dies in the middle THEN the second run has them all, within its pace."""
     for number in range(4):
