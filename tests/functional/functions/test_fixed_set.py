@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from local.identity import Issuer
+from shared import topics
+from shared.events.rollout import RolloutDue, rollout_due_message
 from shared.policy.schema import Policy
 from shared.rollout.answers import BatchJob
 from shared.rollout.record import Phase
@@ -164,6 +166,28 @@ def test_what_the_call_answered_may_be_lost_and_the_job_is_found_again_by_its_la
     assert [job.label[:8] for job in jobs(cloud)] == ["churn-v1", "churn-v2"]
     minutes(cloud, 14)
     assert cloud.rollout("2").phase is Phase.CANARY, cloud.rollout("2").sentence
+
+
+def test_two_steps_at_the_same_moment_ask_once(cloud: Cloud) -> None:
+    """GIVEN a queued version WHEN a second step is taken in the middle of the first one's look THEN one of the two has asked."""
+    first(cloud)
+    cloud.register("run-2")
+    behave(cloud, "2")
+    cloud.deliver(topics.MODEL_UPLOADED)
+    due = rollout_due_message(RolloutDue(cloud.rollout("2").id))
+    inside: list[int] = []
+
+    def step_in(method: str, _: str) -> None:
+        if method == "list" and not inside:
+            inside.append(0)
+            inside[0] = cloud.wake("advance_rollout", due)
+
+    cloud.storage.before = step_in
+    assert cloud.wake("advance_rollout", due) == 500, "it is decided again"
+    assert inside == [200]
+    assert cloud.wake("advance_rollout", due) == 200
+    assert [job.label[:8] for job in jobs(cloud)] == ["churn-v1", "churn-v2"]
+    assert sum("Asking v2" in entry.sentence for entry in cloud.ledger("2")) == 1
 
 
 def test_a_rollout_that_ends_takes_its_job_with_it(cloud: Cloud, signed: Issuer) -> None:
