@@ -88,10 +88,10 @@ class IdentityAwareProxy(HttpServer):
         parts = urlsplit(target)
         connection = http.client.HTTPConnection(parts.netloc, timeout=60)
         try:
-            # The host as the visitor knows it, which is what the page compares a form's origin with.
-            connection.request(
-                handler.command, parts.path + handler.path, body or None, {**headers, ASSERTION: self.assertion()}
-            )
+            # The host as the visitor knows it, which is what the page compares a form's origin with. Where several functions share an address,
+            # the page's links begin with its own path; what a person types does not.
+            path = parts.path + handler.path.removeprefix(parts.path)
+            connection.request(handler.command, path, body or None, {**headers, ASSERTION: self.assertion()})
             answer = connection.getresponse()
             content = answer.read()
         except OSError as exc:

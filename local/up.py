@@ -145,26 +145,44 @@ def _tell(cloud: LocalCloud, rate: float) -> None:
     file.write_text(f"{exports}export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH\n")
     for name, value in shown.items():
         _say(f"{name}={value}")
-    pace = "as on the wall: a stage of 15 minutes lasts 15 minutes" if rate == 1 else f"{rate:g} times as fast"
+    pace = (
+        "as on the wall: a stage of 15 minutes lasts 15 minutes (RATE=30 make up: half a minute)"
+        if rate == 1
+        else f"{rate:g} times as fast"
+    )
     _say(
         f"""
-Everything runs; v1 of {EXAMPLE} is on its way. Time passes {pace} (RATE=30 make up: 30 times as fast).
+Everything runs; v1 of {EXAMPLE} is on its way. Time passes {pace}.
 The status page, on which you are {OPERATOR}: {cloud.page.url}
 
-In another terminal:
+In another terminal, first this; it brings the lines above and the command rollouts:
 
   . {file}
-  rollouts list
-  rollouts get ROLLOUT
+  rollouts list                     # until v1 has the traffic: "watching"
+
+A bad version comes, gets a tenth of the traffic, and is taken back; then ask why (rollouts list --all shows the names of rollouts):
+
+  python -m local.announce run-3    # run-2 and run-4 are good
+  rollouts list --all
+  rollouts explain ROLLOUT
   rollouts history {EXAMPLE}
-  rollouts promote ROLLOUT          # to the next stage, without waiting
 
-Announce another training run (run-2 and run-4 are good, run-3 fails and spends too many tokens), or a message that is nonsense:
+Read what a fleet costs, and what of it is waste:
 
+  rollouts costs --from docs/costs/fleet.json --html report.html
+
+Change the policy; a rollout keeps the one it began with, the next has yours:
+
+  cp infra/policies/{EXAMPLE}.yaml my-policy.yaml      # and edit it
+  rollouts validate my-policy.yaml && rollouts apply my-policy.yaml --author me@example.com
   python -m local.announce run-2
+  rollouts promote ROLLOUT          # to the next stage, without waiting; also pause, resume, abort
+
+A message that is nonsense is kept, with the reason:
+
   python -m local.announce nonsense && rollouts dead-letters list
 
-The logs are in {cloud.settings.folder / "logs"}. Ctrl-C ends everything.
+The logs are in {cloud.settings.folder / "logs"}; docs/tutorial.md says more of each step. Ctrl-C ends everything.
 """
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,7 +19,8 @@ from shared.policy.problems import PolicyError
 from shared.wiring import store_from_env
 
 if TYPE_CHECKING:
-    from shared.store.store import StoredPolicy
+    from shared.rollout.record import Rollout
+    from shared.store.store import Store, StoredPolicy
 
 Author = Annotated[
     str | None,
@@ -33,6 +34,8 @@ class _Outcome:
 
     stored: list[StoredPolicy]
     refused: str = ""
+    kept: list[Rollout] = field(default_factory=list)
+    """Open rollouts of a policy that has changed; they go on with the version that they have."""
 
 
 def apply(paths: Paths, author: Author = None, as_json: AsJson = False) -> None:
@@ -54,6 +57,13 @@ def apply(paths: Paths, author: Author = None, as_json: AsJson = False) -> None:
     else:
         for one in outcome.stored:
             say((f"{one.model}:", "bold"), f" {_sentence(one)}")
+        for rollout in outcome.kept:
+            say(
+                (
+                    f"  {rollout.id} keeps version {rollout.policy_version}; `rollouts set-policy {rollout.id}` judges it anew by this one",
+                    "dim",
+                )
+            )
     if outcome.refused:
         if not as_json:
             complain(("not applied: ", "bold red"), outcome.refused)
@@ -66,10 +76,17 @@ def _store(loaded: Iterable[LoadedPolicy], author: str | None) -> _Outcome:
         who = author_or_refuse(author)
         with closing(store_from_env()) as store:
             for one in loaded:
-                outcome.stored.append(store.put_policy(one.policy, who, clock.now()))
+                stored = store.put_policy(one.policy, who, clock.now())
+                outcome.stored.append(stored)
+                outcome.kept += _kept(store, stored) if stored.changed and stored.version > 1 else []
     except RolloutsError as error:
         outcome.refused = str(error)
     return outcome
+
+
+def _kept(store: Store, one: StoredPolicy) -> list[Rollout]:
+    found = [r.rollout for r in store.unsettled_rollouts() if r.rollout.model == one.model]
+    return [rollout for rollout in found if rollout.phase.is_open]
 
 
 def _sentence(one: StoredPolicy) -> str:

@@ -27,8 +27,8 @@ def retry(world: World, stored: StoredRollout, reason: str, actor: str, *, again
             return begin_again(world, before, reason, actor)
         was = before.phase.value.replace("_", " ")
         raise RefusedError(
-            f"{before.id} is {was}, and does not begin again by a mere retry; whoever knows that it deserves a second trial gives it one, from its"
-            f" gate on: `rollouts retry {before.id} --again --reason WHY`"
+            f"{before.id} is {was}, and a retry is for what never had its trial; should this version deserve a second one:"
+            f" `rollouts retry {before.id} --again --reason WHY`"
         )
     if before.phase not in _AGAIN:
         instead = "it has not ended" if before.phase.is_open else "an older version comes back as a new upload"

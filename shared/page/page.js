@@ -16,6 +16,13 @@
     if (own) own.textContent = "Point at one to see it in your zone, " + zone + ".";
   }
 
+  // A timeline that is wider than the screen shows its end, where things happen, until somebody scrolls it.
+  function ends() {
+    document.querySelectorAll(".wide").forEach(function (box) {
+      if (box.querySelector(".timeline")) box.scrollLeft = box.scrollWidth;
+    });
+  }
+
   function isBusy() {
     var at = document.activeElement;
     return document.hidden || (at && /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName)) || String(window.getSelection());
@@ -31,7 +38,9 @@
     var open = Array.prototype.map.call(main.querySelectorAll("details[open][id]"), function (d) { return d.id; });
     var focused = document.activeElement && document.activeElement.id;
     before = fresh.innerHTML;
+    var places = Array.prototype.map.call(main.querySelectorAll(".wide"), function (box) { return box.scrollLeft; });
     main.innerHTML = fresh.innerHTML;
+    main.querySelectorAll(".wide").forEach(function (box, i) { if (places[i]) box.scrollLeft = places[i]; });
     open.forEach(function (id) { var d = document.getElementById(id); if (d) d.open = true; });
     if (focused && document.getElementById(focused)) document.getElementById(focused).focus({ preventScroll: true });
     document.title = next.title;
@@ -52,5 +61,6 @@
   }
 
   times();
+  ends();
   if (main && every) setInterval(look, every);
 })();

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import requests
 
 ROOT = Path(__file__).parent.parent.parent
 WANTED = {
@@ -74,7 +75,7 @@ class System:
     def announce(self, run: str) -> None:
         """What is printed as a suggestion, in a shell that has read the printed file."""
         file = next(line for line in self.lines if line.endswith("/environment")).strip().removeprefix(". ")
-        assert f"  python -m local.announce {run}" in self.lines
+        assert "  python -m local.announce run-2" in self.lines
         command = ["sh", "-euc", f". {file}; python -m local.announce {run}; rollouts list"]
         said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
         assert said.returncode == 0, said.stderr
@@ -126,6 +127,7 @@ def test_it_can_be_used_from_another_terminal_and_ends_with_ctrl_c(tmp_path: Pat
         assert listed.returncode == 0, listed.stderr
         rollouts = json.loads(listed.stdout)["rollouts"]
         assert [(r["model"], r["version"]) for r in rollouts] == [("arr-coc-relevance", "1")]
+        look_at_the_page(system.addresses["PAGE_URL"])
         system.announce("run-2")
         rollout = system.until_said("Advanced v2 to 10 %") and second(system)
         paused = system.rollouts("pause", rollout, "--reason", "trying it out")
@@ -154,6 +156,17 @@ def test_interrupted_while_it_starts_it_leaves_nothing_behind(tmp_path: Path) ->
         while left := [pid for pid in children if _is_running(pid)]:
             assert time.monotonic() < until, left
             time.sleep(0.05)
+
+
+def look_at_the_page(address: str) -> None:
+    """All that the first page needs and leads to on this machine is there."""
+    page = requests.get(f"{address}/", timeout=30)
+    assert page.status_code == 200
+    links = {link for link in re.findall(r'(?:href|src)="(/[^"]*)"', page.text)}
+    assert any(link.endswith(".css") for link in links)
+    assert any("/rollouts/arr-coc-relevance-v1-" in link for link in links)
+    missing = {link: requests.get(address + link, timeout=30).status_code for link in links}
+    assert set(missing.values()) == {200}, missing
 
 
 def _is_running(pid: str) -> bool:

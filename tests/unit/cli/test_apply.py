@@ -28,6 +28,16 @@ def test_each_change_is_a_version_and_the_same_content_is_none(rollouts: Rollout
     assert (first.author, first.policy.mode) == ("a@b", "enforce")
 
 
+def test_open_rollouts_keep_their_version_and_it_is_said_how_they_get_the_new_one(
+    morning: Rollouts, tmp_path: Path
+) -> None:
+    (tmp_path / "p.yaml").write_text(HEAD, encoding="utf-8")
+    first, *more = morning("apply", "p.yaml", "--author", "a@b").out.splitlines()
+    assert first.startswith("churn: version ")
+    assert more
+    assert all("keeps version 1; `rollouts set-policy churn-v" in line for line in more)
+
+
 def test_the_shipped_policies_are_applied_and_told_as_json(rollouts: Rollouts) -> None:
     ran = rollouts("apply", "--json", "--author", "a@b", EXAMPLES)
     told = [(one["model"], one["version"], one["changed"], one["author"]) for one in json.loads(ran.out)["applied"]]
