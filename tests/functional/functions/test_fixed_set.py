@@ -8,7 +8,10 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import grpc
+
 from local.identity import Issuer
+from local.storage import StorageError
 from shared import topics
 from shared.events.rollout import RolloutDue, rollout_due_message
 from shared.policy.schema import Policy
@@ -166,6 +169,32 @@ def test_what_the_call_answered_may_be_lost_and_the_job_is_found_again_by_its_la
     assert [job.label[:8] for job in jobs(cloud)] == ["churn-v1", "churn-v2"]
     minutes(cloud, 14)
     assert cloud.rollout("2").phase is Phase.CANARY, cloud.rollout("2").sentence
+
+
+def test_every_call_may_fail_once_and_only_delays(cloud: Cloud) -> None:
+    """GIVEN a champion WHEN the question does not arrive, and each kind of reading fails once THEN one job has made the answers."""
+    first(cloud)
+    seen: list[str] = []
+
+    def fail(method: str, name: str) -> None:
+        kind = f"{method} {name.partition('/')[0]}"
+        if method in ("list", "get") and kind not in seen:
+            seen.append(kind)
+            raise StorageError(503, "Backend Error")
+
+    cloud.emulator.faults.fail("CreateBatchPredictionJob", grpc.StatusCode.UNAVAILABLE)
+    cloud.emulator.faults.fail("ListBatchPredictionJobs", grpc.StatusCode.UNAVAILABLE)
+    begin(cloud, "run-2")
+    minutes(cloud, 4)
+    assert len(jobs(cloud)) == 1, "nothing is known to have begun, so it is looked for before it is asked again"
+    minutes(cloud, 8)
+    assert len(jobs(cloud)) == 2
+    cloud.emulator.faults.fail("GetBatchPredictionJob", grpc.StatusCode.UNAVAILABLE)
+    cloud.storage.before = fail
+    until_judged(cloud, "2")
+    assert {"list churn", "get churn"} <= set(seen), seen
+    assert "passes the gate" in " ".join(entry.sentence for entry in cloud.ledger("2"))
+    assert [job.state for job in jobs(cloud)] == ["SUCCEEDED", "SUCCEEDED"]
 
 
 def test_two_steps_at_the_same_moment_ask_once(cloud: Cloud) -> None:
