@@ -16,13 +16,6 @@
     if (own) own.textContent = "Point at one to see it in your zone, " + zone + ".";
   }
 
-  // A timeline that is wider than the screen shows its end, where things happen, until somebody scrolls it.
-  function ends() {
-    document.querySelectorAll(".wide").forEach(function (box) {
-      if (box.querySelector(".timeline")) box.scrollLeft = box.scrollWidth;
-    });
-  }
-
   function isBusy() {
     var at = document.activeElement;
     return document.hidden || (at && /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName)) || String(window.getSelection());
@@ -61,6 +54,5 @@
   }
 
   times();
-  ends();
   if (main && every) setInterval(look, every);
 })();

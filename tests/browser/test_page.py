@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.browser.conftest import PHONE, WIDE, Town
+from tests.functional.functions import test_experiment as experiment
 from tests.functional.functions.policies import STAGES, judged
 
 PICTURES = os.environ.get("PICTURES", "")
@@ -137,3 +138,25 @@ def test_every_page_is_accessible_in_both_themes_at_both_widths(town: Town) -> N
         path: [(v["id"], [n["html"] for n in v["nodes"]]) for v in broken] for path, broken in found.items() if broken
     }
     assert not told
+
+
+def test_an_experiment_shows_its_arms_and_can_be_read_by_everyone(town: Town) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+
+    experiment.begin(town.cloud)
+    experiment.minutes(town.cloud, 6, experiment.BETTER)
+    id_ = experiment.lead(town.cloud).id
+    for theme, size in (("light", WIDE), ("dark", PHONE)):
+        with town.visit(size, theme) as page:
+            page.goto(f"{town.url}/rollouts/{id_}")
+            assert page.get_by_text("perspectival").count()
+            assert axe_finds_nothing(Axe(), page)
+            assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+            picture(page, f"page-experiment-{theme}-{size[0]}")
+
+
+def axe_finds_nothing(axe: Any, page: Any) -> bool:
+    """Or an assertion that says what."""
+    violations = axe.run(page).response["violations"]
+    assert not [(v["id"], [n["html"] for n in v["nodes"]]) for v in violations]
+    return True

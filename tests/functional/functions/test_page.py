@@ -237,7 +237,8 @@ def test_an_experiment_shows_its_arms_side_by_side(cloud: Cloud, ann: Visitor) -
     page = ann.get(f"/rollouts/{id_}")
     assert "of the experiment, by how often relevance is good from 0.7" in page
     rows = re.findall(
-        r'<tr><th scope="row">(\w+)</th><td>v(\d)</td><td class="num" data-name="share">(\d+) %</td>', page
+        r'<tr><th scope="row" class="short">(\w+)</th><td>v(\d)</td><td class="num" data-name="share">(\d+) %</td>',
+        page,
     )
     assert [(name, version) for name, version, _ in rows] == [
         ("control", "1"),
