@@ -146,7 +146,8 @@ def judge(facts: Facts, story: DualStory) -> list[Outcome]:
             device.sentence if device else "there was none",
             device is not None
             and device.phase is Phase.ROLLED_BACK
-            and "of the same run was rolled back" in device.sentence,
+            and back is not None
+            and device.updated_at >= back.at,
         ),
         Outcome("a device followed v1, v2 and v1 again", went or "nothing", story.followed == ["1", "2", "1"]),
         Outcome("every file that it got had its checksum", ", ".join(story.broken) or "all of them", not story.broken),
