@@ -84,6 +84,9 @@ def costs(
         say(costs_csv(result).rstrip("\n"))
     else:
         _print(twin(result, change, actual), every)
+        for written, what in ((html, "the whole report, for a browser"), (out, "the report and its files")):
+            if written:
+                say(("wrote ", "dim"), (f"{written}", "bold"), (f": {what}", "dim"))
 
 
 def _last(as_json: bool, every: bool, others: Sequence[object]) -> None:

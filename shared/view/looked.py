@@ -94,7 +94,9 @@ def _judged_until(rollout: Rollout, evidence: Evidence | None) -> datetime | Non
 def _checks(decision: Decision | None, until: datetime | None, entries: Sequence[LedgerEntry]) -> Checks:
     if decision is not None:
         return Checks(decision.checks, until, "")
-    judged = next((e for e in reversed(entries) if e.checks), None)
+    found = [e for e in reversed(entries) if e.checks]
+    # An alert that came after all was over is noted, with its number; it decided nothing.
+    judged = next((e for e in found if e.decision != "note"), found[0] if found else None)
     return Checks(judged.checks, judged.at, judged.id) if judged else Checks((), None, "")
 
 

@@ -47,6 +47,7 @@ def test_the_files_of_the_report_are_written_and_the_next_one_says_what_changed(
     assert sorted(path.name for path in out.iterdir()) == ["costs.csv", "findings.csv", "report.html", "report.json"]
     again = rollouts("costs", "--from", FLEET, "--before", out / "report.json", "--html", tmp_path / "one.html")
     assert "Since 2026-11-27: +$0.00 a month, 0 new findings, 0 settled" in again.out
+    assert again.out.splitlines()[-1].endswith("one.html: the whole report, for a browser")
     assert "Changed since" not in (tmp_path / "one.html").read_text()
     twin = rollouts("costs", "--from", FLEET, "--json")
     assert json.loads(twin.out) == json.loads((out / "report.json").read_text())

@@ -12,7 +12,7 @@ import pytest
 
 from shared.actions.look import look
 from shared.policy.schema import Policy
-from shared.rollout.record import Consent, Hold, LedgerEntry, Phase, Rollout
+from shared.rollout.record import CheckResult, Consent, Hold, LedgerEntry, Phase, Rollout, Verdict
 from shared.rollout.stops import Stopped
 from shared.view.explain import due_at, explain
 from shared.view.looked import Looked, looked
@@ -59,8 +59,7 @@ What happens next
   - Nothing; it has ended.
 What you can do
   - `rollouts history churn-v2-000002` has every decision; `rollouts models --model churn` what there is now.
-  - `rollouts retry churn-v2-000002 --again --reason WHY` gives this version a second trial, should it have been taken
-    back wrongly.
+  - `rollouts retry churn-v2-000002 --again --reason WHY` gives this version a second trial, should it have been taken back wrongly.
 """
 
 
@@ -109,6 +108,18 @@ def test_every_entry_that_is_named_is_in_the_ledger(morning: Rollouts, tmp_path:
                 assert not sentence.entry or entry, sentence
                 if sentence.about == "how" and entry:
                     assert entry.sentence.rstrip(".") in sentence.text
+
+
+def test_an_alert_that_came_after_all_was_over_is_not_taken_for_the_reason(rules: Policy) -> None:
+    ended = replace(canary(), phase=Phase.ROLLED_BACK)
+    judged, alerted = (
+        CheckResult(name, Verdict.FAIL, f"{name} is too high", observed=0.5, limit=0.01)
+        for name in ("error_rate", "alert")
+    )
+    decided = LedgerEntry("e-1", V4, "churn", ago(minutes=5), "roll_back", "Rolled back v4", checks=(judged,))
+    noted = LedgerEntry("e-2", V4, "churn", ago(minutes=4), "note", "v4 has no traffic", checks=(alerted,))
+    assert seen(ended, rules, decided, noted).checks.results == (judged,)
+    assert seen(ended, rules, noted).checks.results == (alerted,)
 
 
 @pytest.fixture
