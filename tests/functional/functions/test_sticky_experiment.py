@@ -484,6 +484,23 @@ def test_another_policy_does_not_deal_the_keys_of_an_experiment_anew(shop: Cloud
     assert status == 200, answer
 
 
+def test_an_object_that_somebody_deletes_pauses_it_and_a_person_can_end_it(shop: Cloud, signed: object) -> None:
+    held = shop.storage.get(LIVE_BUCKET, OBJECT)
+    shop.storage.delete(LIVE_BUCKET, OBJECT, held["generation"])
+    look(shop)
+    hold = lead(shop).hold
+    assert hold is not None
+    assert "the traffic is v1 100 %, not v1 50 %, " in hold.reason
+    status, answer = shop.command({"command": "abort", "rollout": lead(shop).id, "reason": "the object is gone"})
+    assert status == 200, answer
+    shop.settle()
+    look(shop)
+    assert not lead(shop).phase.is_open, lead(shop).sentence
+    assert (told(shop)["arms"], shop.split()) == ([], {CONTROL: 100})
+    clear_away(shop)
+    assert arms_left(shop) == []
+
+
 def test_without_a_bucket_none_begins(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIVE_BUCKET", "")
     cloud.apply(sticky())
