@@ -113,6 +113,17 @@ resource "google_storage_bucket_iam_member" "artifacts" {
   member   = module.function["register_model"].member
 }
 
+# A version is uploaded once more in every other project of its targets, whose Vertex AI reads the same artifact there.
+resource "google_storage_bucket_iam_member" "copied" {
+  for_each = {
+    for pair in setproduct(setsubtract(local.target_projects, [var.project.id]), var.delivery.artifact_buckets) :
+    join(" ", pair) => { project = pair[0], bucket = pair[1] }
+  }
+  bucket = each.value.bucket
+  role   = "roles/storage.objectViewer"
+  member = "serviceAccount:service-${data.google_project.target[each.value.project].number}@gcp-sa-aiplatform.iam.gserviceaccount.com"
+}
+
 resource "google_storage_bucket_iam_member" "exports" {
   for_each = local.exporting
   bucket   = each.value.bucket

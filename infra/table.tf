@@ -38,7 +38,7 @@ locals {
 
   targets = merge([
     for policy in values(local.policies) : {
-      for target in policy.targets : "${policy.model}/${target.region}/${target.endpoint}" => {
+      for target in policy.targets : "${policy.model}/${try("${target.project}/", "")}${target.region}/${target.endpoint}" => {
         model    = policy.model
         project  = try(target.project, var.project.id)
         region   = target.region

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,11 +29,14 @@ class LogSinks:
     def __init__(self, address: str, project: str) -> None:
         self._publisher = publisher_at(address)
         self._project = project
+        self.exported: Counter[str] = Counter()
+        """How many entries each topic got."""
 
     def export(self, entry: Mapping[str, Any]) -> None:
         """Publish the entry where a sink sends it."""
         topic = topic_of(entry)
         if topic is not None:
+            self.exported[topic] += 1
             attributes = {"logging.googleapis.com/timestamp": str(entry.get("timestamp", ""))}
             self.publish(f"projects/{self._project}/topics/{topic}", json.dumps(entry).encode(), attributes)
 

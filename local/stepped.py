@@ -93,11 +93,12 @@ class Servers:
             project_id=PROJECT,
             project_number=int(NUMBER),
         )
+        self._sinks = LogSinks(self.pubsub.address, PROJECT)
         self.emulator = Emulator(
             config or Config(buckets=folder / "buckets"),
             clock=self.clock,
             sink=self.monitoring.sink,
-            log_sink=LogSinks(self.pubsub.address, PROJECT).export,
+            log_sink=self._sinks.export,
             extra_handlers=self.monitoring.handlers(),
         )
         # Monitoring is served at the emulator's address, and its calls count there too.
@@ -186,7 +187,8 @@ class Servers:
         self.emulator.logs.drain()  # what a log sink publishes is nobody's
         prefix = f"projects/{PROJECT}/topics/"
         counts = self.pubsub.broker.counts().items()
-        return Counter({name.removeprefix(prefix): c["published"] for name, c in counts if name.startswith(prefix)})
+        found = Counter({name.removeprefix(prefix): c["published"] for name, c in counts if name.startswith(prefix)})
+        return found - self._sinks.exported
 
     def published(self, topic: str) -> list[Message]:
         """Take everything that waits in a topic."""

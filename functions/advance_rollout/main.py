@@ -28,6 +28,7 @@ PERMISSIONS = (
     "aiplatform.models.get",
     "aiplatform.models.list",
     "aiplatform.models.update",
+    "aiplatform.models.upload",
     *LIVE_WRITE,
     *STORE,
     PUBLISH,

@@ -49,7 +49,7 @@ def trace(world: World, deployed_id: str) -> Node:
     machines = f"{deployed.present_replicas} x {deployed.machine_type}"
     model = Node("deployed model", deployed.id, {"machines": machines})
     root.sources.append(model)
-    version = world.registry.version(endpoint.ref.project, endpoint.ref.region, deployed.model, deployed.version)
+    version = world.registry.version(endpoint.ref.project, endpoint.ref.region, deployed.model, deployed.registered)
     if version is None:
         model.sources.append(Node("version", f"{deployed.model}@{deployed.version}", {"note": "no longer registered"}))
     else:

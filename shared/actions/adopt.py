@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.actions.policies import target_ref
+from shared.actions.policies import away_from, target_ref
 from shared.actions.record import Telling, announce, ledger_entry
 from shared.errors import PermanentError, RefusedError
 from shared.rollout.labels import TrialLabels, read_labels, write_labels
@@ -38,6 +38,12 @@ def _adopt(world: World, stored: StoredPolicy, index: int, actor: str) -> str:
     stable = choose_stable(endpoint, stored.model)
     if stable is None:
         return f"endpoint {ref} has no traffic; the first rollout takes it"
+    home = away_from(world, stored.policy, ref)
+    if home and not stable.copied_as:
+        return (
+            f"endpoint {ref} is not adopted: nothing says of which version of {home[0]}/{home[1]} its v{stable.version} is a copy; "
+            "name an endpoint that has no traffic, or a new one"
+        )
     if stored.policy.mode == "enforce":
         labels = TrialLabels(
             model=stored.model,

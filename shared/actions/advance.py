@@ -17,11 +17,12 @@ from shared.actions.apply import apply_step
 from shared.actions.examining import look_at_answers
 from shared.actions.gating import assess_gate
 from shared.actions.observe import observe_rollout
-from shared.actions.policies import policy_of, target_ref
+from shared.actions.policies import away_from, home_of, policy_of, target_ref
 from shared.actions.pricing import prices_in_force
 from shared.costs.budget import Standing, standing
 from shared.errors import PermanentError
 from shared.policy.schema import Policy
+from shared.rollout.copies import copies
 from shared.rollout.decide import decide
 from shared.rollout.experimenting import form_arms
 from shared.rollout.fixed_set import Work
@@ -52,7 +53,7 @@ def advance_rollout(world: World, rollout_id: str, event: str) -> Step:
     if stored.rollout.phase.is_open:
         stored, step = _advance(world, stored, policy, event)
     if policy.mode == "enforce":
-        apply_aliases(world, stored, len(policy.targets))
+        apply_aliases(world, stored, policy)
     return step
 
 
@@ -96,7 +97,8 @@ def look(
     is_queued = rollout.phase is Phase.QUEUED
     before = _before(world, policy, rollout) if is_queued else None
     is_turn = is_queued and (before is None or before.phase is Phase.PROMOTED)
-    version = _version(world, rollout) if is_turn else None
+    home = home_of(world, policy)
+    version = world.registry.version(*home, rollout.model, rollout.version) if is_turn else None
     budget = _budget(world, policy, rollout, endpoint) if is_turn else Standing()
     gate, work = _gate(world, policy, rollout, version) if version else (None, None)
     return Situation(
@@ -113,6 +115,8 @@ def look(
         shadow=_shadow(world, rollout),
         pool=_pool(world, policy, rollout) if is_turn else None,
         **_arms(world, policy, rollout) if is_turn else {},
+        away_from=away_from(world, policy, rollout.target),
+        copied=_copied(world, policy, rollout) if is_turn else "",
         partners=_partners(world, policy, rollout),
         green=world.endpoints.plain(green_target(rollout.target)) if is_turn and policy.rollout.blue_green else None,
         has_bucket=bool(world.live_bucket),
@@ -131,7 +135,7 @@ def _budget(world: World, policy: Policy, rollout: Rollout, endpoint: Endpoint |
     """Whether there is money for it; prices are read only where a policy has a budget."""
     if policy.budget is None:
         return Standing()
-    found = standing(policy, endpoint, rollout.version, prices_in_force(world))
+    found = standing(policy, endpoint, rollout.version, prices_in_force(world), rollout.target.region)
     if found.unknown:
         log.warning(f"the budget of {rollout.model} cannot be held against v{rollout.version}: {found.unknown}")
     return found
@@ -157,7 +161,7 @@ def _arms(world: World, policy: Policy, rollout: Rollout) -> dict[str, Any]:
     queued = [r for r in others if r.phase is Phase.QUEUED and r.model == rollout.model and r.stop is None]
     if policy.gate.fixed_set:
         queued = [r for r in queued if r.examined or r.id == rollout.id]
-    versions = world.registry.versions(rollout.target.project, rollout.target.region, rollout.model)
+    versions = world.registry.versions(*home_of(world, policy), rollout.model)
     arms, named = form_arms(spec, queued, versions)
     leading = tuple(r for r in others if r.phase.is_open and r.arms)
     return {"arms": arms, "named": named, "leading": leading}
@@ -182,8 +186,13 @@ def _operation(world: World, rollout: Rollout) -> OperationState | None:
     return world.endpoints.operation(rollout.target.region, op.name) if op and op.name else None
 
 
-def _version(world: World, rollout: Rollout) -> ModelVersion | None:
-    return world.registry.version(rollout.target.project, rollout.target.region, rollout.model, rollout.version)
+def _copied(world: World, policy: Policy, rollout: Rollout) -> str:
+    """The number of the version's copy where the target is; empty as long as there is none."""
+    home, ref = away_from(world, policy, rollout.target), rollout.target
+    if home is None:
+        return ""
+    there = world.registry.versions(ref.project, ref.region, rollout.model)
+    return copies(home, rollout.model, there).get(rollout.version, "")
 
 
 def _gate(world: World, policy: Policy, rollout: Rollout, version: ModelVersion) -> tuple[GateResult, Work | None]:

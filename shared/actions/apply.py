@@ -217,6 +217,7 @@ APPLY: dict[type[steps.Step], Callable[[Turn, Any], StoredRollout]] = {
     steps.CreateEndpoint: operate.create_endpoint,
     steps.Couple: couple,
     steps.CreatePool: operate.create_pool,
+    steps.Copy: operate.copy,
     steps.Deploy: operate.deploy,
     steps.SetReplicas: operate.set_replicas,
     steps.Retry: operate.retry,

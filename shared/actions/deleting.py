@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from shared import log
+from shared.actions.policies import home_of
 from shared.actions.record import record_entry
 from shared.errors import RolloutsError
 from shared.policy.schema import Policy, Retention
 from shared.policy.units import format_duration
+from shared.rollout.copies import copies
 from shared.rollout.names import label_value
 from shared.rollout.observed import Endpoint, ModelVersion
 from shared.rollout.record import LedgerEntry
@@ -29,9 +31,13 @@ def delete_versions(
         versions = world.registry.versions(project, region, policy.model)
         if len(versions) <= retention.keep:
             return []
-        deployed = {d.version for e in endpoints for d in e.deployed if d.model == policy.model}
+        deployed = {d.registered for e in endpoints for d in e.deployed if d.model == policy.model}
         unsettled = [s.rollout for s in world.store.unsettled_rollouts() if s.rollout.model == policy.model]
         needed = {v for r in unsettled for v in (r.version, r.stable_version)}
+        home = home_of(world, policy)
+        if place != home:
+            copied = copies(home, policy.model, versions)
+            needed = {copied[version] for version in needed if version in copied}
         doomed = plan_deletions(retention, versions, deployed, needed, world.now())
         return [v for v in doomed if _delete(world, v, retention)]
     except RolloutsError as exc:

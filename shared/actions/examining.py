@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 
 from shared import log
 from shared.actions.aliasing import recent_rollouts
+from shared.actions.policies import home_of
 from shared.actions.record import publish_due, record_entry
 from shared.actions.turn import Turn
 from shared.errors import ConflictError, NotFoundError, PermanentError, RefusedError, RolloutsError
@@ -93,12 +94,13 @@ def _as_it_was(world: World, task: Task) -> StoredAnswers | None:
 
 def _ask(turn: Turn, spec: FixedSet, task: Task, before: StoredAnswers | None) -> None:
     world, rollout = turn.world, turn.rollout
+    project, region = home_of(world, turn.situation.policy)
     asked = Answers(
         id=task.id,
         model=rollout.model,
         version=task.version,
-        project=rollout.target.project,
-        region=rollout.target.region,
+        project=project,
+        region=region,
         instances=spec.instances,
         asked_at=world.now(),
         attempt=before.answers.attempt + 1 if before else 1,

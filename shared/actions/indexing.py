@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from shared.rollout.copies import is_copy
 from shared.rollout.index import indexed
 from shared.rollout.observed import ModelVersion
 from shared.wiring import World
@@ -45,6 +46,8 @@ def reindex(
         for model in world.registry.models(project, region):
             pause()
             for version in world.registry.versions(project, region, model):
+                if is_copy(version):
+                    continue  # it is the version that it is a copy of
                 pause()
                 index_version(world, version, merged_metrics(world.registry.evaluations(version)))
                 done += 1

@@ -10,16 +10,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shared import log
-from shared.actions.policies import target_of
+from shared.actions.policies import home_of, target_of
 from shared.actions.pools import remember_pools
 from shared.actions.record import Slot
 from shared.actions.turn import Turn
-from shared.errors import AlreadyExistsError, BusyError, NotFoundError, PermanentError, RefusedError
+from shared.errors import AlreadyExistsError, BusyError, NotFoundError, NotYetError, PermanentError, RefusedError
 from shared.policy.schema import Target
 from shared.rollout import steps
 from shared.rollout.back_off import back_off
+from shared.rollout.copies import copies
 from shared.rollout.labels import MODEL, PAIR
-from shared.rollout.names import green_target, label_value
+from shared.rollout.names import deployed_name, green_target, label_value
+from shared.rollout.observed import ModelVersion
 from shared.rollout.record import Hold, Operation, Phase, Rollout
 from shared.store.store import StoredRollout
 
@@ -43,6 +45,44 @@ def create_pool(turn: Turn, step: steps.CreatePool) -> StoredRollout:
     op = Operation("create_pool", step.pool, world.now(), detail=step.sentence)
     turn = _intend(turn, turn.rollout, op)
     return _start(turn, op, lambda: world.pools.create(ref.project, ref.region, step.pool, machine))
+
+
+def copy(turn: Turn, step: steps.Copy) -> StoredRollout:
+    """The version into the target's place; looked for once more, since it is never wanted there twice."""
+    world, ref, model = turn.world, turn.rollout.target, turn.rollout.model
+    source = _at_home(turn)
+    there = world.registry.versions(ref.project, ref.region, model)
+    if turn.rollout.version in copies((source.project, source.region), model, there):
+        return turn.stored
+    op = Operation("copy", f"{model}@{turn.rollout.version}", world.now(), detail=step.sentence)
+    turn = _intend(turn, turn.rollout, op)
+    container = turn.situation.policy.register_.container
+    return _start(
+        turn,
+        op,
+        lambda: world.registry.copy(source, ref.project, ref.region, container, is_new_model=not there),
+    )
+
+
+def _at_home(turn: Turn) -> ModelVersion:
+    """The rollout's version where it is registered; NotYetError where it cannot be read."""
+    policy, rollout = turn.situation.policy, turn.rollout
+    project, region = home_of(turn.world, policy)
+    found = turn.world.registry.version(project, region, rollout.model, rollout.version)
+    if found is None:
+        raise NotYetError(f"{rollout.model}@{rollout.version} cannot be read in {project}/{region}")
+    return found
+
+
+def _copied_as(turn: Turn, version: str) -> str:
+    """The number of a version's copy where the target is; empty where the version itself is there."""
+    home, ref, model = turn.situation.away_from, turn.rollout.target, turn.rollout.model
+    if home is None:
+        return ""
+    found = copies(home, model, turn.world.registry.versions(ref.project, ref.region, model))
+    if version not in found:
+        raise NotYetError(f"{ref.project}/{ref.region} has no copy of {model}@{version}")
+    return found[version]
 
 
 def deploy(turn: Turn, step: steps.Deploy) -> StoredRollout:
@@ -72,37 +112,34 @@ def redeploy(turn: Turn, step: steps.Redeploy) -> StoredRollout:
     op = Operation("deploy", step.deployed_id, world.now(), detail=step.sentence)
     after = rollout.moved(world.now(), operation=op, not_before=None)
     turn = turn.after(turn.record(after, turn.telling("operate", step.sentence, "warning")))
-    usual = deploy_spec(turn, step.deployed_id)
+    usual = deploy_spec(turn, step.deployed_id, rollout.stable_version)
     spec = replace(
         usual,
-        version=rollout.stable_version,
-        display_name=f"{rollout.model}-v{rollout.stable_version}",
         min_replicas=min(max(step.replicas, usual.min_replicas), usual.machine.replicas.max),
     )
     return _start(turn, op, lambda: world.endpoints.deploy(turn.endpoint.vacant, spec))
 
 
-def deploy_spec(turn: Turn, deployed_id: str) -> DeploySpec:
-    """The rollout's version, as its policy says."""
+def deploy_spec(turn: Turn, deployed_id: str, version: str = "") -> DeploySpec:
+    """The rollout's version, or the one that is named, as its policy says."""
     from shared.vertex.endpoints import DeploySpec
 
     policy, rollout, target = turn.situation.policy, turn.rollout, own_target(turn)
-    version = None
-    if target.bucket:
-        ref = rollout.target
-        version = turn.world.registry.version(ref.project, ref.region, rollout.model, rollout.version)
+    version = version or rollout.version
+    copied_as = _copied_as(turn, version)
     return DeploySpec(
         deployed_id=deployed_id,
         project=rollout.target.project,
         region=rollout.target.region,
         model=rollout.model,
-        version=rollout.version,
-        display_name=f"{rollout.model}-v{rollout.version}",
+        version=version,
+        display_name=deployed_name(rollout.model, version, copied_as),
         machine=policy.machine,
         service_account=target.service_account,
         access_logging=target.access_logging,
         min_replicas=policy.machine.replicas.min,
-        artifact_uri=version.artifact_uri if version else "",
+        copied_as=copied_as,
+        artifact_uri=_at_home(turn).artifact_uri if target.bucket else "",
     )
 
 

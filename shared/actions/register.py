@@ -154,7 +154,7 @@ def _training(world: World, policy: Policy, finished: _Finished) -> Training:
     return Training(
         run=run,
         policy=policy,
-        project=run.project or world.project,
+        project=run.project or policy.targets[0].project or world.project,
         region=run.region or policy.targets[0].region,
         artifact_uri=artifact or "",
         metrics=said or {},

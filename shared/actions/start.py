@@ -8,11 +8,12 @@ from shared import log
 from shared.actions.aliasing import recent_rollouts
 from shared.actions.gating import assess_gate
 from shared.actions.indexing import index_foreign
-from shared.actions.policies import target_ref
+from shared.actions.policies import home_of, target_ref
 from shared.actions.record import Telling, announce, ledger_entry, publish_due, record_entry
 from shared.errors import NotYetError
 from shared.events.model import ModelUploaded
 from shared.rollout.aliases import CHAMPION, DEFAULT, desired_aliases
+from shared.rollout.copies import Place, is_copy
 from shared.rollout.gate import GateResult
 from shared.rollout.lineage import is_twin
 from shared.rollout.names import label_value, rollout_id
@@ -37,9 +38,12 @@ def start_rollouts(world: World, uploaded: ModelUploaded, event: str) -> list[st
             f"{version.model} v{version.version} is a second upload of the same training run; the first one is delivered"
         )
         return []
-    region = stored.policy.targets[0].region
-    if region != version.region:
-        _say_elsewhere(world, version, region, event)
+    if is_copy(version):
+        log.info(f"ignored: {version.model} v{version.version} in {version.region} is a copy of another version")
+        return []
+    home = home_of(world, stored.policy)
+    if is_elsewhere(version, home):
+        _say_elsewhere(world, version, home, event)
         return []
     index_foreign(world, version)
     earlier = recent_rollouts(world, uploaded.model, len(stored.policy.targets))
@@ -58,16 +62,24 @@ def start_rollouts(world: World, uploaded: ModelUploaded, event: str) -> list[st
     return started
 
 
-def _say_elsewhere(world: World, version: ModelVersion, wanted: str, event: str) -> None:
+def is_elsewhere(version: ModelVersion, home: Place) -> bool:
+    """Whether it is not where the model's versions are registered; a project that is known by its number only is taken as the right one."""
+    project, region = home
+    return version.region != region or not (version.project == project or version.project.isdigit())
+
+
+def _say_elsewhere(world: World, version: ModelVersion, home: Place, event: str) -> None:
     """Into the ledger, once: whoever uploaded it waits for a rollout that does not come."""
+    is_region = version.region != home[1]
+    here, wanted = (version.region, home[1]) if is_region else (version.project, home[0])
     entry = LedgerEntry(
-        id=label_value(f"elsewhere-{version.region}-{version.model}-v{version.version}"),
+        id=label_value(f"elsewhere-{here}-{version.model}-v{version.version}"),
         rollout="",
         model=version.model,
         at=world.now(),
         decision="note",
-        sentence=f"Not delivered: {version.model} v{version.version} is in {version.region}, the policy's targets are in {wanted};"
-        " a version is delivered in its own region",
+        sentence=f"Not delivered: {version.model} v{version.version} is in {here}, the policy's first target is in {wanted};"
+        " a version is registered where that is, and copied to the others",
         severity="warning",
         version=version.version,
         event=event,

@@ -39,14 +39,17 @@ class _Part:
         return f"{self.name} {self.replicas} x {self.hardware} at {rate(price.usd_hour if price else None)}"
 
 
-def standing(policy: Policy, endpoint: Endpoint | None, version: str, book: PriceBook) -> Standing:
+def standing(
+    policy: Policy, endpoint: Endpoint | None, version: str, book: PriceBook, region: str | None = None
+) -> Standing:
     """The double fleet: everything on the endpoint with the replicas that it has, and the candidate with as many as the stable.
 
-    That is the most that it comes to before the fallback shrinks, for a month of 720 hours at list prices.
+    That is the most that it comes to before the fallback shrinks, for a month of 720 hours at list prices. ``region`` is the target's;
+    default: that of the first one.
     """
     if policy.budget is None:
         return Standing()
-    region = policy.targets[0].region
+    region = region or policy.targets[0].region
     machine = policy.machine
     there = [_part(region, endpoint, one) for one in endpoint.deployed] if endpoint else []
     carrying = [part.replicas for part in there if part.stays]

@@ -389,14 +389,20 @@ class Policy(Strict):
                 yield Finding(message, ("targets", number), "each endpoint once", (("targets",),))
 
     def _scattered_targets(self) -> Iterator[Finding]:
-        """A version is registered in one project and region, and nobody copies it to another."""
-        first = self.targets[0]
-        for number, target in enumerate(self.targets):
-            if (target.project, target.region) != (first.project, first.region):
-                message = (
-                    "another project or region than that of targets[0]: a version is delivered where it is registered"
-                )
-                yield Finding(message, ("targets", number), "targets of one project and region", (("targets",),))
+        """A version is registered where the first target is, and copied to the other regions and projects."""
+        first, judged = self.targets[0], (("targets",), ("model",), ("rollout",), ("mode",))
+        away = [t for t in self.targets if not t.bucket and (t.project, t.region) != (first.project, first.region)]
+        if not away:
+            return
+        if self.model.isdigit():
+            message = "targets in several regions or projects, and only Vertex AI gives numbers to models: a copy gets another one"
+            yield Finding(message, ("model",), "a model id that begins with a letter", judged)
+        if self.rollout.experiment:
+            message = "an experiment in several regions or projects: its arms are not copied"
+            yield Finding(message, ("targets",), "targets of one project and region", judged)
+        if self.mode == "observe":
+            message = "targets in several regions or projects, and nothing says which version somebody else has copied"
+            yield Finding(message, ("targets",), "a policy for each, or mode: enforce", judged)
 
 
 Target.model_rebuild()

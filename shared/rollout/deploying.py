@@ -111,7 +111,13 @@ def plan_other_holder(s: Situation, endpoint: Endpoint) -> Step | None:
     names = {d.id: f"v{d.version}" for d in endpoint.deployed}
     found = format_split(endpoint.split, names)
     heir = endpoint.find(holders.pop()) if len(holders) == 1 else None
-    if heir and heir.id != r.deployed_id and (heir.id == trial.stable or s.policy.rollout.drift == "adopt"):
+    is_known = heir is not None and (s.away_from is None or bool(heir.copied_as))
+    if (
+        heir
+        and is_known
+        and heir.id != r.deployed_id
+        and (heir.id == trial.stable or s.policy.rollout.drift == "adopt")
+    ):
         return Rebase(heir.id, heir.version, f"v{heir.version} is the stable for v{r.version} now: {found}")
     return pause(
         s, f"the traffic has changed while v{r.version} was being deployed ({found}): give all of it to the stable"
@@ -156,10 +162,13 @@ def plan_deploy(s: Situation, endpoint: Endpoint, stable_id: str, stable_version
     beside = f" beside v{stable_version}" if stable_version else ", the first"
     attempt = f" (attempt {r.attempt})" if r.attempt > 1 else ""
     export = export_place(r.target)
+    copied = f" (v{s.copied} in {r.target.region})" if s.copied else ""
     verb, where = (
         ("Exporting", f"to gs://{'/'.join(export)}") if export else ("Deploying", f"on {s.policy.machine.type}")
     )
-    return Deploy(deployed_id, r.attempt, stable_id, stable_version, f"{verb} v{r.version}{beside} {where}{attempt}")
+    return Deploy(
+        deployed_id, r.attempt, stable_id, stable_version, f"{verb} v{r.version}{copied}{beside} {where}{attempt}"
+    )
 
 
 def wait_for_attempt(s: Situation) -> Step | None:

@@ -104,6 +104,26 @@ def blue_target(target: TargetRef) -> TargetRef | None:
     return TargetRef(target.project, target.region, number if number.isdigit() else name)
 
 
+COPY_OF = "vr-copy-of"
+"""On a version that was uploaded once more, in another project: which one it is; a copy within one project says so by itself."""
+
+
+def copy_label(project: str, region: str, model: str, version: str) -> str:
+    """The value of that label: legible, and another one for every version of every project."""
+    return f"{region}-v{version}-{_digest(project, region, model, version) % 16**6:06x}"
+
+
+def deployed_name(model: str, version: str, registered: str = "") -> str:
+    """What a deployed model is called in Vertex AI, where it has no labels; a copy's name says whose copy it is."""
+    return f"{model}-v{version}" + (f" (copied as v{registered})" if registered else "")
+
+
+def copied_version(name: str, model: str, registered: str) -> str:
+    """The version whose copy a deployed model of that name is; empty for one that is no copy."""
+    found = re.fullmatch(rf"{re.escape(model)}-v([0-9]+) \(copied as v{re.escape(registered)}\)", name)
+    return found[1] if found else ""
+
+
 def version_in(rollout: str) -> str:
     """The version that a rollout's id names; empty for what is no such id."""
     found = re.search(r"-v([0-9]+)-[0-9a-f]{6}$", rollout)

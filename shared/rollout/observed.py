@@ -38,6 +38,7 @@ class DeployedModel:
     model: str
     """Model id, without project, region or version."""
     version: str
+    """Of a copy, the version that it is a copy of: one version has one number wherever it is delivered."""
     min_replicas: int
     max_replicas: int
     available_replicas: int | None = None
@@ -51,6 +52,13 @@ class DeployedModel:
     """The autoscaler's target for the processor, where one was named."""
     pool: str = ""
     """Whose machines it shares; its replicas are the pool's then, and none of its own are counted."""
+    copied_as: str = ""
+    """Of a copy, its number in the registry of its own region; empty for what is no copy."""
+
+    @property
+    def registered(self) -> str:
+        """Its number in the registry of its own region."""
+        return self.copied_as or self.version
 
     @property
     def present_replicas(self) -> int:
@@ -211,6 +219,8 @@ class ModelVersion:
     created_at: datetime | None = None
     description: str = ""
     """Of the version; ours holds the lineage in full, which labels have no room for."""
+    copied_from: str = ""
+    """``region/model@version`` where Vertex AI says that it is a copy (Model.original_model_info); of the same project."""
 
 
 @dataclass(frozen=True)

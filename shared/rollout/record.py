@@ -90,7 +90,7 @@ class CheckResult:
 class Operation:
     """A long-running operation of ours: the intent is recorded before the call, the name after it."""
 
-    kind: Literal["create_pool", "create_endpoint", "deploy", "set_replicas", "undeploy", "delete_endpoint"]
+    kind: Literal["create_pool", "create_endpoint", "copy", "deploy", "set_replicas", "undeploy", "delete_endpoint"]
     subject: str
     """Endpoint id or deployed-model id."""
     intended_at: datetime

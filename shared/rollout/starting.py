@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.rollout.copying import plan_copy
 from shared.rollout.coupling import plan_endpoint, plan_pair
 from shared.rollout.deploying import plan_deploy
 from shared.rollout.experimenting import plan_gathering, plan_joining
@@ -144,6 +145,9 @@ def _plan_start(s: Situation, endpoint: Endpoint) -> Step:
     stable = endpoint.find(holders[0]) if holders else None
     if stable and stable.model == r.model and stable.version == r.version:
         return Close(Phase.REJECTED, f"Refused v{r.version}: it has the traffic already")
+    copy = plan_copy(s)
+    if copy:
+        return copy
     if stable and s.policy.rollout.experiment:
         return plan_gathering(s, stable.id, stable.version)
     if stable and should_shadow(s, stable):

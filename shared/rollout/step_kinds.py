@@ -59,6 +59,13 @@ class CreatePool:
 
 
 @dataclass(frozen=True)
+class Copy:
+    """The version into the target's region or project."""
+
+    sentence: str
+
+
+@dataclass(frozen=True)
 class Deploy:
     """Start the deployment with an empty split: a split sent now would overwrite the endpoint's at its end, ten minutes later."""
 
@@ -257,6 +264,7 @@ Step = (
     | CreateEndpoint
     | Couple
     | CreatePool
+    | Copy
     | Deploy
     | SetReplicas
     | Retry
@@ -310,6 +318,10 @@ class Situation:
     """Other open rollouts of the endpoint that have arms."""
     pool: Pool | None = None
     """The pool that the policy names, where it is there; only for a queued rollout."""
+    away_from: tuple[str, str] | None = None
+    """Project and region in which the version is registered, where the target is in another one."""
+    copied: str = ""
+    """The number of the version's copy there; only for a queued rollout."""
     partners: tuple[Partner, ...] = ()
     """The variants of the same run that it is promoted with."""
     green: Endpoint | None = None

@@ -23,7 +23,7 @@ from shared.errors import ConflictError, NotFoundError, RefusedError
 from shared.gapic import patience
 from shared.gapic.errors import translated
 from shared.gapic.values import moment, raw, raw_pages
-from shared.rollout.names import pool_id
+from shared.rollout.names import copied_version, pool_id
 from shared.rollout.observed import DeployedModel, Endpoint, OperationState, TargetRef
 from shared.vertex import full_names
 from shared.vertex.operations import read_operation, started
@@ -42,7 +42,7 @@ class DeploySpec:
     deployed_id: str
     """1 to 10 digits, chosen by us, so that a deployment whose answer was lost is recognised (DeployedModel.id)."""
     project: str
-    """Where the model is registered."""
+    """Where the model, or its copy, is registered."""
     region: str
     model: str
     version: str
@@ -53,6 +53,8 @@ class DeploySpec:
     """Cannot be changed without another deployment."""
     min_replicas: int
     """At the start; the policy's minimum, or what the traffic needs by then."""
+    copied_as: str = ""
+    """Of a copy, its number in the target's region."""
     artifact_uri: str = ""
     """Where the version's files are; only for one that is exported."""
 
@@ -129,7 +131,7 @@ class Endpoints:
             endpoint=full_names.endpoint(ref),
             deployed_model=endpoint_types.DeployedModel(
                 id=spec.deployed_id,
-                model=full_names.model(spec.project, spec.region, spec.model, spec.version),
+                model=full_names.model(spec.project, spec.region, spec.model, spec.copied_as or spec.version),
                 display_name=spec.display_name,
                 **_machines(spec),
                 service_account=spec.service_account or "",
@@ -220,10 +222,13 @@ def _deployed(message: Any) -> DeployedModel:
     kind = message.WhichOneof("prediction_resources")
     # Dedicated or automatic resources have replicas; those of a shared pool belong to the pool.
     own = getattr(message, kind) if kind in ("dedicated_resources", "automatic_resources") else None
+    registered = message.model_version_id or in_name
+    original = copied_version(message.display_name, model, registered)
     return DeployedModel(
         id=message.id,
         model=model,
-        version=message.model_version_id or in_name,
+        version=original or registered,
+        copied_as=registered if original else "",
         min_replicas=own.min_replica_count if own else 0,
         max_replicas=own.max_replica_count or own.min_replica_count if own else 0,
         available_replicas=message.status.available_replica_count or None if message.HasField("status") else None,

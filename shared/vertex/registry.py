@@ -24,6 +24,7 @@ from shared.gapic import patience
 from shared.gapic.errors import translated
 from shared.gapic.values import moment, numbers, plain, raw, raw_pages
 from shared.policy.schema import Container
+from shared.rollout.names import COPY_OF, copy_label
 from shared.rollout.observed import ModelVersion, OperationState
 from shared.vertex import full_names
 from shared.vertex.operations import read_operation, started
@@ -127,6 +128,36 @@ class Registry:
         with translated(f"uploading a version of {spec.project}/{spec.region}/{spec.model_id}"):
             return started(self._client(spec.region).upload_model(request, **patience.write()))
 
+    def copy(self, source: ModelVersion, project: str, region: str, container: Container, *, is_new_model: bool) -> str:
+        """Start copying a version to another region or project; the operation's name. AlreadyExistsError when a new model exists by then.
+
+        Vertex AI copies no model with a container of one's own to another project: there its artifact is uploaded once more, with a label
+        that says which version it is. ``container`` is for a reply that does not say it (Model.container_spec is documented as input only).
+        """
+        parent, existing = full_names.location(project, region), full_names.model(project, region, source.model)
+        destination = {"model_id": source.model} if is_new_model else {"parent_model": existing}
+        what = f"copying {source.project}/{source.region}/{source.model}@{source.version} to {project}/{region}"
+        if project == source.project:
+            copying = model_service.CopyModelRequest(
+                parent=parent, source_model=full_names.version(source), **destination
+            )
+            with translated(what):
+                return started(self._client(region).copy_model(copying, **patience.write()))
+        with translated(what):
+            reading = model_service.GetModelRequest(name=full_names.version(source))
+            there = self._client(source.region).get_model(reading, **patience.read())
+        label = copy_label(source.project, source.region, source.model, source.version)
+        uploaded = model_types.Model(
+            display_name=there.display_name,
+            version_description=there.version_description,
+            labels={**there.labels, COPY_OF: label},
+            artifact_uri=there.artifact_uri,
+            container_spec=there.container_spec if there.container_spec.image_uri else _container(container),
+        )
+        uploading = model_service.UploadModelRequest(parent=parent, model=uploaded, **destination)
+        with translated(what):
+            return started(self._client(region).upload_model(uploading, **patience.write()))
+
     def operation(self, region: str, name: str) -> OperationState:
         """A long-running operation as it is now; an upload's result is ``model@version``."""
         return read_operation(self._client, region, name)
@@ -213,7 +244,13 @@ def _version(message: Any, project: str, region: str) -> ModelVersion:
         artifact_uri=message.artifact_uri,
         created_at=moment(message, "version_create_time"),
         description=message.version_description,
+        copied_from=_original(message.original_model_info.model),
     )
+
+
+def _original(name: str) -> str:
+    """``region/model@version`` of what it is a copy of, if it is one."""
+    return f"{full_names.region_of(name)}/{full_names.last_segment(name)}" if name else ""
 
 
 def _evaluation(message: Any, project: str) -> Evaluation:

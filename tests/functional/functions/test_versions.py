@@ -154,7 +154,8 @@ def test_a_version_in_another_region_is_not_delivered_and_the_ledger_says_why(cl
     (entry,) = cloud.world.store.ledger(model=MODEL)
     assert (entry.decision, entry.severity, entry.rollout) == ("note", "warning", "")
     assert entry.sentence == (
-        "Not delivered: churn v1 is in us-central1, the policy's targets are in europe-west4; a version is delivered in its own region"
+        "Not delivered: churn v1 is in us-central1, the policy's first target is in europe-west4;"
+        " a version is registered where that is, and copied to the others"
     )
 
 
