@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from types import ModuleType
 
-from bench import assessment, cold_start, emulator, intake, performance, rollback
+from bench import assessment, cold_start, detection, emulator, intake, performance, rollback
 from bench.scale import growth
 from bench.trial import BenchError
 
 BENCHES: dict[str, ModuleType] = {
     "cold_start": cold_start,
     "rollback": rollback,
+    "detection": detection,
     "emulator": emulator,
     "scale": growth,
     "intake": intake,

@@ -93,7 +93,7 @@ class SoakCloud(Servers):
         if status != 200:
             raise BenchError(f"a tick was answered with {status}; the functions' log says why")
         tick = TickCost(judged, self._called() - before)
-        self._settle()
+        self.settle()
         return tick
 
     def begin_minute(self) -> dict[str, Endpoint]:
@@ -108,7 +108,7 @@ class SoakCloud(Servers):
             "aiplatform.googleapis.com/Endpoint",
             {"resource_container": NUMBER, "location": REGION, "endpoint_id": endpoint},
         )
-        for code, count in (("200", served.requests - served.errors), ("503", served.errors)):
+        for code, count in (("2xx", served.requests - served.errors), ("5xx", served.errors)):
             if count:
                 labels = {"deployed_model_id": deployed, "response_code": code, "spot": "false"}
                 sink.add(f"{_ONLINE}response_count", labels, resource, count)
@@ -126,7 +126,8 @@ class SoakCloud(Servers):
         calls: Counter[str] = self.counted()
         return sum(n for method, n in calls.items() if not method.startswith("publish:"))
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """All that follows from what was published, without a minute more."""
         for _ in range(ROUNDS):
             waiting = [(function, m) for topic, function in LISTENERS.items() for m in self.published(topic)]
             if not waiting:

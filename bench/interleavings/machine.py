@@ -360,7 +360,9 @@ class Interleavings(RuleBasedStateMachine):
             if r.phase is Phase.CANARY or (r.phase is Phase.WATCHING and r.stable_id) or is_alone:
                 self.plant.ask("receive_command", {"command": "abort", "rollout": r.id})
                 continue
-            held = stable or r.deployed_id
+            # The label may name a stable that somebody has undeployed; then the record knows better.
+            known = [id_ for id_ in (stable, r.stable_id) if endpoint and endpoint.find(id_)]
+            held = known[0] if known else r.deployed_id
             if endpoint and endpoint.find(held) and endpoint.split and not same_split(endpoint.split, {held: 100}):
                 self.town.give({held: 100})
             self.plant.ask("receive_command", {"command": "resume", "rollout": r.id})

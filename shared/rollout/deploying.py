@@ -119,8 +119,9 @@ def plan_other_holder(s: Situation, endpoint: Endpoint) -> Step | None:
         and (heir.id == trial.stable or s.policy.rollout.drift == "adopt")
     ):
         return Rebase(heir.id, heir.version, f"v{heir.version} is the stable for v{r.version} now: {found}")
+    owner = f"v{r.stable_version}, the stable" if r.stable_version else "whoever had it before"
     return pause(
-        s, f"the traffic has changed while v{r.version} was being deployed ({found}): give all of it to the stable"
+        s, f"the traffic has changed while v{r.version} was being deployed ({found}): give all of it to {owner}"
     )
 
 

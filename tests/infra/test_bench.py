@@ -53,6 +53,18 @@ def test_events_are_taken_in_by_one_instance_and_by_two(capsys: pytest.CaptureFi
     assert all(one["per_second"] > 0 for one in found)
 
 
+@pytest.mark.slow
+def test_whoever_counts_by_the_minute_notices_before_those_who_wait_for_metrics(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["--json", "detection", "--trials", "1"]) == 0
+    found = json.loads(capsys.readouterr().out)["detection"]
+    assert len(found) == 4 * 3
+    longest = max(one["worst"] for one in found if one["source"].startswith("the callers"))
+    assert longest < min(one["best"] for one in found if not one["source"].startswith("the callers"))
+    assert all(one["trials"] == 1 for one in found)
+
+
 def test_the_page_says_what_is_kept() -> None:
     kept = {path.stem: json.loads(path.read_text()) for path in sorted(performance.RESULTS.glob("*.json"))}
     assert performance.PAGE.read_text() == performance.page(kept), "python -m bench --save writes it"

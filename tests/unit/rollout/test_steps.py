@@ -450,6 +450,7 @@ def test_traffic_that_changed_hands_while_it_was_deployed_is_asked_about(seen: E
     found = step(READY, seen)
     assert isinstance(found, Pause)
     assert "the traffic has changed while v2 was being deployed" in found.reason
+    assert found.reason.endswith("give all of it to v1, the stable")
     assert isinstance(step(replace(READY, hold=HOLD), seen), Wait)
 
 
