@@ -37,12 +37,18 @@ class Invariants:
         self._stages: dict[str, int] = {}
         self._ended: dict[str, str] = {}
         self._forward: dict[str, datetime] = {}
+        self._split: dict[str, int] = {}
+        self._moved: dict[frozenset[tuple[str, int]], datetime] = {}
+        """When each split came into force, as Vertex AI saw it: where every answer is lost, the ledger learns of it hours later."""
 
     def check(self) -> None:
         """After any step."""
         plant = self.town.plant
         for snapshot in plant.emulator.history.all():
             _demand(snapshot.is_sound, f"the traffic goes to models that cannot answer: {snapshot}")
+            if snapshot.traffic_split != self._split:
+                self._split = dict(snapshot.traffic_split)
+                self._moved[frozenset(self._split.items())] = snapshot.time
         plant.emulator.history.clear()
         made = len(plant.watch.made)
         if made == self._made:
@@ -90,7 +96,8 @@ class Invariants:
         _demand(entry.rollout not in self._ended, f"{entry.rollout} goes on after its end: {entry.sentence}")
         before_at, self._forward[entry.rollout] = self._forward.get(entry.rollout), entry.at
         if self.by_night and entry.rollout not in self._old:
-            hour = entry.at.astimezone(ZONE).hour
+            moved = self._moved.get(frozenset((entry.traffic_after or {}).items()), entry.at)
+            hour = moved.astimezone(ZONE).hour
             _demand(hour >= NIGHT[0] or hour < NIGHT[1], f"outside its window: {entry.at} {entry.sentence}")
         if "judged without harm" not in entry.sentence:
             return

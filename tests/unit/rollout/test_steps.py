@@ -643,6 +643,15 @@ def test_a_third_model_with_traffic_is_never_only_adopted() -> None:
     assert isinstance(step(rollout(), seen, Kind.ADVANCE, spec=policy({"drift": "adopt"})), Pause)
 
 
+@pytest.mark.parametrize("phase", [Phase.CANARY, Phase.WATCHING])
+def test_a_candidate_that_somebody_has_taken_all_traffic_from_is_asked_about_even_where_shares_are_adopted(
+    phase: Phase,
+) -> None:
+    found = step(rollout(phase), on_trial(0), spec=policy({"drift": "adopt"}))
+    assert isinstance(found, Pause), "nothing would ever judge it"
+    assert "the traffic is v1 100 %" in found.reason
+
+
 def test_a_candidate_that_somebody_undeployed_has_failed() -> None:
     seen = endpoint({STABLE: 100}, TRIAL_LABELS, STABLE)
     assert closing(step(rollout(), seen, Kind.ROLL_BACK)) == (Phase.FAILED, True)
