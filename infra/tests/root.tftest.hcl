@@ -139,11 +139,11 @@ run "targets_in_another_project" {
     error_message = "Uploads and runs are heard of in each project with targets."
   }
   assert {
-    condition     = length(output.alerts["churn-elsewhere/europe-west4/churn-serving"]) == 4
+    condition     = length(output.alerts["churn-elsewhere/other-project/europe-west4/churn-serving"]) == 4
     error_message = "Errors, latency, no traffic, saturation; a check that is not gating raises no alert."
   }
   assert {
-    condition     = local.targets["shop-ranking/europe-west4/shop-serving"].arms == "arm-shop-serving-[0-9a-f]{8}" && length(output.alerts["shop-ranking/europe-west4/shop-serving"]) == 3
+    condition     = local.targets["shop-ranking/other-project/europe-west4/shop-serving"].arms == "arm-shop-serving-[0-9a-f]{8}" && length(output.alerts["shop-ranking/other-project/europe-west4/shop-serving"]) == 3
     error_message = "The alerts of a sticky experiment are about the endpoints of its arms, too."
   }
 }
