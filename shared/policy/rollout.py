@@ -217,7 +217,7 @@ class RolloutSpec(Strict):
     freezes: list[Freeze] = Field(default=[])
     """Days on which neither happens."""
     drift: Literal["pause", "reassert", "adopt"] = "pause"
-    """When somebody else has moved the traffic. Reasserting only ever lowers a candidate; what is adopted leaves the candidate some of it."""
+    """When somebody else has moved the traffic. Reasserting only ever lowers a candidate."""
     supersede: Literal["queue", "replace", "reject"] = "queue"
     """When a newer version arrives during a trial."""
     stable_missing: Literal["pause", "redeploy"] = "pause"

@@ -45,10 +45,11 @@ def has_drifted(policy: Policy, rollout: Rollout, endpoint: Endpoint) -> bool:
     """Whether somebody else has moved the traffic of a trial or a watch, and the policy minds.
 
     ``adopt`` takes any shares of the two for granted; a third model with traffic is never only that, and a candidate that has none any more
-    could be judged by nothing and would wait for ever.
+    is judged by nothing: where no patience of the policy ends its wait, a person has to.
     """
     if policy.rollout.drift == "adopt":
-        if rollout.phase in (Phase.CANARY, Phase.WATCHING) and not endpoint.share(rollout.deployed_id):
+        for_ever = policy.rollout.no_data.then == "hold" and policy.rollout.deadline.then == "hold"
+        if for_ever and rollout.phase in (Phase.CANARY, Phase.WATCHING) and not endpoint.share(rollout.deployed_id):
             return True
         known = {rollout.stable_id, rollout.deployed_id, *(arm.deployed_id for arm in rollout.arms if not arm.out)}
         return any(s for m, s in endpoint.split.items() if m not in known)

@@ -29,6 +29,8 @@ OF_OTHER_STORIES = {
     "advance_rollout": {
         "aiplatform.endpoints.delete",
         "aiplatform.endpoints.undeploy",
+        # A version that is copied to another region or project: test_regions.
+        "aiplatform.models.upload",
         # Answers to a fixed set: test_fixed_set.
         "aiplatform.batchPredictionJobs.create",
         "aiplatform.batchPredictionJobs.get",

@@ -644,12 +644,16 @@ def test_a_third_model_with_traffic_is_never_only_adopted() -> None:
 
 
 @pytest.mark.parametrize("phase", [Phase.CANARY, Phase.WATCHING])
-def test_a_candidate_that_somebody_has_taken_all_traffic_from_is_asked_about_even_where_shares_are_adopted(
-    phase: Phase,
+@pytest.mark.parametrize("patience", ["no_data", "deadline", None])
+def test_a_candidate_that_somebody_has_taken_all_traffic_from_is_asked_about_where_nothing_else_would_end_its_wait(
+    phase: Phase, patience: str | None
 ) -> None:
-    found = step(rollout(phase), on_trial(0), spec=policy({"drift": "adopt"}))
-    assert isinstance(found, Pause), "nothing would ever judge it"
-    assert "the traffic is v1 100 %" in found.reason
+    holding = {one: {"after": "20m", "then": "hold"} for one in ("no_data", "deadline")}
+    ending = {patience: {"after": "20m", "then": "roll_back"}} if patience else {}
+    found = step(rollout(phase), on_trial(0), spec=policy({"drift": "adopt", **holding, **ending}))
+    assert isinstance(found, Wait if patience else Pause)
+    if isinstance(found, Pause):
+        assert "the traffic is v1 100 %" in found.reason
 
 
 def test_a_candidate_that_somebody_undeployed_has_failed() -> None:
