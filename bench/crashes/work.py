@@ -33,7 +33,7 @@ def player() -> Iterator[Player]:
 
 
 def play_flow(played: Player, one: Flow, share: float, pairs: float, seed: int, out: float = 30.0) -> Played:
-    """All singles of a flow, or a seeded share of them, and the same of the pairs; a line now and then on standard error."""
+    """All singles of a flow, or a seeded share of them, and the same of the pairs; what did not converge at once on standard error, and a line now and then."""
     began, told = time.monotonic(), time.monotonic()
     draw = random.Random(f"{seed}/{one.name}")
     points = played.undisturbed(one).points()
@@ -43,6 +43,8 @@ def play_flow(played: Player, one: Flow, share: float, pairs: float, seed: int, 
     def note(outcome: Outcome, *, is_pair: bool) -> None:
         nonlocal told
         found.add(outcome, is_pair=is_pair)
+        if outcome.wrong:
+            print(f"crashes: {one.name}: {outcome}", file=sys.__stderr__, flush=True)
         if time.monotonic() - told > out:
             told = time.monotonic()
             print(f"crashes: {found.progress} ({told - began:.0f} s)", file=sys.__stderr__, flush=True)
