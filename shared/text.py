@@ -12,4 +12,6 @@ _JOINERS = "\u200c\u200d"
 
 def one_line(text: str) -> str:
     """On one line, single spaces, without control characters, directions of writing and halves of characters."""
+    if text.isprintable():  # nearly always, and then a rollback need not look at each character
+        return " ".join(text.split())
     return " ".join("".join(c if c.isprintable() or c in _JOINERS else " " for c in text).split())

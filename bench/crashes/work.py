@@ -33,7 +33,10 @@ def player() -> Iterator[Player]:
 
 
 def play_flow(played: Player, one: Flow, share: float, pairs: float, seed: int, out: float = 30.0) -> Played:
-    """All singles of a flow, or a seeded share of them, and the same of the pairs; what did not converge at once on standard error, and a line now and then."""
+    """All singles of a flow, or a seeded share of them, and the same of the pairs.
+
+    On standard error what did not converge, at once, and a line now and then.
+    """
     began, told = time.monotonic(), time.monotonic()
     draw = random.Random(f"{seed}/{one.name}")
     points = played.undisturbed(one).points()

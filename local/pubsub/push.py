@@ -1,7 +1,8 @@
 """Posts messages to the endpoints of push subscriptions and reads the answer as acknowledgement.
 
-One thread looks for what is due, a fixed number of workers post over connections that are kept alive. The workers are
-daemons: a handler that never answers may hold its own request up to the ack deadline, but not the end of the process.
+One thread looks for what is due (what was just published, its publisher's thread hands out), a fixed number of workers post over
+connections that are kept alive. The workers are daemons: a handler that never answers may hold its own request up to the ack deadline,
+but not the end of the process.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class PushDispatcher:
 
     def start(self) -> None:
         """Begin to deliver."""
+        self._broker.on_published = self._hand_out
         for thread in self._threads:
             thread.start()
 
@@ -67,11 +69,15 @@ class PushDispatcher:
             with self._broker.changed:
                 if self._stopping:
                     return
-                due = self._broker.take_pushes()
-                if not due:
+                if not self._hand_out():
                     self._broker.changed.wait(self._broker.seconds_to_next_push())
-            for delivery in due:
-                self._due.put(delivery)
+
+    def _hand_out(self) -> bool:
+        """Give what is due to the workers; whether there was anything. Whoever publishes does it too, and saves waking a thread."""
+        due = self._broker.take_pushes()
+        for delivery in due:
+            self._due.put(delivery)
+        return bool(due)
 
     def _work(self) -> None:
         while (delivery := self._due.get()) is not None:

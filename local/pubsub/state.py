@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import random
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from local.pubsub.backlog import Lease, Pending
@@ -30,6 +30,8 @@ class Broker(Registry):
         super().__init__(max_in_flight)
         # Ids are unique across restarts, as handlers keep them to recognise a message that comes twice.
         self._ids = itertools.count(time.time_ns() // 1000)
+        self.on_published: Callable[[], object] = _nobody
+        """Called with the lock held, once something was published: who pushes need not be woken first."""
 
     def publish(self, topic: str, messages: Sequence[tuple[bytes, Mapping[str, str], str]]) -> list[str]:
         """Put messages (data, attributes, ordering key) into every subscription of the topic; their ids."""
@@ -43,6 +45,7 @@ class Broker(Registry):
                     if subscription.config.topic == topic:
                         subscription.enqueue(message)
             found.published += len(ids)
+            self.on_published()
             self.changed.notify_all()
             return ids
 
@@ -176,6 +179,10 @@ class Broker(Registry):
             f"{_SOURCE}TopicPublishTime": timestamp(message.publish_time),
         }
         self.publish(str(rules.dead_letter_topic), [(message.data, attributes, message.ordering_key)])
+
+
+def _nobody() -> None:
+    """Nobody pushes."""
 
 
 def _has_room(subscription: Subscription) -> bool:

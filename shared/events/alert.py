@@ -138,7 +138,7 @@ def parse_alert(message_data: bytes) -> Alert:
     """An incident of Cloud Monitoring, or an alert of our own form."""
     value = decode_object(message_data, "alert")
     if "schema" in value:
-        return _plain(Alert(**read_ours(_Wire, value, SCHEMA).model_dump()))
+        return _plain(Alert(**dict(read_ours(_Wire, value, SCHEMA))))
     incident = value.get("incident")
     if isinstance(incident, dict):
         is_test = str(value.get("version")).lower() == "test"
@@ -150,7 +150,7 @@ def parse_alert(message_data: bytes) -> Alert:
 
 def _plain(alert: Alert) -> Alert:
     """Every text on one line: what a policy is called, or an incident, somebody else has chosen."""
-    texts = {key: one_line(text) or None for key, text in asdict(alert).items() if isinstance(text, str)}
+    texts = {key: one_line(text) or None for key, text in vars(alert).items() if isinstance(text, str)}
     if not texts["id"]:
         raise PermanentError("alert: id: nothing in it can be shown")
     sentence = (texts["sentence"] or f"Incident {texts['id']}")[:_SENTENCE]
