@@ -209,7 +209,10 @@ def close(turn: Turn, step: steps.Close) -> StoredRollout:
         turn.world.endpoints.write_labels(endpoint, labels)
     after = rollout.moved(turn.world.now(), phase=step.phase, operation=None, shift=None, hold=None, aliases_due=True)
     decision, severity = _CLOSING[step.phase]
-    return turn.record(after, turn.telling(decision, step.sentence, severity, checks=step.checks), "free")
+    if step.restored_at:
+        decision, severity = "roll_back", "warning" if rollout.stop else "error"
+    telling = turn.telling(decision, step.sentence, severity, checks=step.checks, restored_at=step.restored_at)
+    return turn.record(after, telling, "free")
 
 
 APPLY: dict[type[steps.Step], Callable[[Turn, Any], StoredRollout]] = {

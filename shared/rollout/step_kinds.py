@@ -214,6 +214,8 @@ class Close:
     sentence: str
     release: bool = False
     checks: tuple[CheckResult, ...] = ()
+    restored_at: datetime | None = None
+    """When ``roll_back`` gave the traffic back, whose record this makes up for; the ledger calls it so, whatever the end is."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from shared.rollout.decide import Decision, Kind
 from shared.rollout.deploying import plan_deploying
 from shared.rollout.experimenting import plan_experiment
-from shared.rollout.labels import read_labels
+from shared.rollout.labels import TrialLabels, read_labels
 from shared.rollout.moving import (
     has_drifted,
     plan_confirmation,
@@ -116,8 +116,8 @@ def _plan(s: Situation) -> Step:
     r = s.rollout
     if not r.phase.is_open:
         return Wait(f"ended: {r.sentence}")
-    if s.endpoint and read_labels(s.endpoint.labels).closed == r.id:
-        return Close(_end(r), f"Rolled back v{r.version}; found on the endpoint's labels, the record was behind")
+    if s.endpoint and (trial := read_labels(s.endpoint.labels)).closed == r.id:
+        return _plan_record_of_rollback(s, trial)
     if (
         r.stop
         and r.phase in (Phase.QUEUED, Phase.SHADOW, Phase.EXPERIMENT, Phase.DEPLOYING)
@@ -133,6 +133,15 @@ def _plan(s: Situation) -> Step:
     if r.phase is Phase.DEPLOYING:
         return plan_deploying(s)
     return _plan_canary(s) if r.phase is Phase.CANARY else _plan_watching(s)
+
+
+def _plan_record_of_rollback(s: Situation, trial: TrialLabels) -> Close:
+    """``roll_back`` has moved the traffic and not come to write it down; the reason is what asked for it, as far as the record knows."""
+    r, why, checks = s.rollout, "", s.decision.checks
+    if s.decision.kind is Kind.ROLL_BACK:
+        why = f": {s.decision.sentence}"
+    sentence = f"Rolled back v{r.version}{why}; found on the endpoint's labels, the record was behind"
+    return Close(_end(r), sentence, checks=checks if why else (), restored_at=trial.closed_at or s.now)
 
 
 def _end(rollout: Rollout) -> Phase:

@@ -135,6 +135,19 @@ def test_a_tick_writes_down_a_rollback_whose_event_was_lost(trial: Cloud) -> Non
     assert trial.split() == {"1": 100}
 
 
+def test_a_tick_that_writes_down_a_rollback_says_why_it_was_asked_for(trial: Cloud, signed: Issuer) -> None:
+    trial.tell("abort", "2", reason="complaints at noon")
+    alert = trial.alarm(deployed_model=trial.rollout("2").deployed_id)
+    with trial.without_store():
+        assert trial.wake("roll_back", alert) == 500
+    given_back = trial.now
+    trial.minutes(1, requests=0)
+    entry = trial.ledger("2")[-1]
+    assert (entry.decision, entry.restored_at) == ("roll_back", given_back)
+    assert "complaints at noon" in entry.sentence
+    assert trial.decisions("2")[-2:] == ["roll_back", "roll_back"], "the wish, and that it was done"
+
+
 def test_another_writer_at_the_same_moment_costs_another_pair(trial: Cloud) -> None:
     trial.emulator.faults.fail("UpdateEndpoint", grpc.StatusCode.ABORTED, times=2)
     with trial.cost() as spent:
