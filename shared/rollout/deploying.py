@@ -15,7 +15,7 @@ from shared.rollout.moving import (
 )
 from shared.rollout.names import deployed_model_id, export_place
 from shared.rollout.observed import Endpoint, OperationState
-from shared.rollout.record import Phase
+from shared.rollout.record import Operation, Phase
 from shared.rollout.split import format_split
 from shared.rollout.step_kinds import (
     BACK_OFF,
@@ -181,6 +181,16 @@ def wait_for_attempt(s: Situation) -> Step | None:
             f"Failed v{s.rollout.version}: for {format_duration(limit)} Vertex AI had no quota to take the request",
         )
     return Wait(f"the next attempt is at {again:%H:%M} UTC: {s.rollout.sentence}") if again and s.now < again else None
+
+
+def plan_under_way(s: Situation, op: Operation, late: str, meanwhile: str) -> Step:
+    """What was asked for and is not there yet: it has failed, its call was lost, it takes too long (``late``), or it is waited for."""
+    waited, within = s.now - op.intended_at, s.policy.rollout.deploy_within
+    if s.operation and s.operation.done and s.operation.error:
+        return plan_failed(s, s.operation)
+    if not op.name and waited >= VISIBLE_WITHIN:
+        return Forget(f"the call for {op.detail} left no trace")
+    return Close(Phase.FAILED, f"{late} within {format_duration(within)}") if waited >= within else Wait(meanwhile)
 
 
 def plan_failed(s: Situation, operation: OperationState) -> Step:

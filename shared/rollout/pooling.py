@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from shared.policy.units import format_duration
-from shared.rollout.deploying import plan_failed, wait_for_attempt
+from shared.rollout.deploying import plan_under_way, wait_for_attempt
 from shared.rollout.names import pool_id
 from shared.rollout.record import Phase
-from shared.rollout.step_kinds import VISIBLE_WITHIN, Close, CreatePool, Forget, Situation, Step, Wait
+from shared.rollout.step_kinds import Close, CreatePool, Forget, Situation, Step
 
 
 def plan_pool(s: Situation) -> Step | None:
@@ -24,12 +23,8 @@ def plan_pool(s: Situation) -> Step | None:
         return None
     if op is None:
         return wait_for_attempt(s) or CreatePool(pool_id(name), f"Creating pool {pool_id(name)} for v{r.version}")
-    waited = s.now - op.intended_at
-    if s.operation and s.operation.done and s.operation.error:
-        return plan_failed(s, s.operation)
-    if not op.name and waited >= VISIBLE_WITHIN:
-        return Forget("the call that would have created the pool left no trace")
-    if waited >= s.policy.rollout.deploy_within:
-        within = format_duration(s.policy.rollout.deploy_within)
-        return Close(Phase.FAILED, f"Failed v{r.version}: pool {pool_id(name)} was not there within {within}")
-    return Wait(f"pool {pool_id(name)} is being created")
+    late, meanwhile = (
+        f"Failed v{r.version}: pool {pool_id(name)} was not there",
+        f"pool {pool_id(name)} is being created",
+    )
+    return plan_under_way(s, op, late, meanwhile)

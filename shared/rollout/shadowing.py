@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from shared.policy.units import format_duration
 from shared.rollout.decide import Kind
-from shared.rollout.deploying import plan_deploy, plan_failed, plan_other_holder, wait_for_attempt
+from shared.rollout.deploying import plan_deploy, plan_other_holder, plan_under_way, wait_for_attempt
 from shared.rollout.moving import plan_operation_end
 from shared.rollout.names import shadow_deployed_id
 from shared.rollout.observed import Endpoint
 from shared.rollout.record import Phase
-from shared.rollout.step_kinds import VISIBLE_WITHIN, Close, Forget, Situation, Step, Tend, Wait, pause
+from shared.rollout.step_kinds import Close, Forget, Situation, Step, Tend, Wait, pause
 
 SHADOW = "vr-shadow"
 """The label of a shadow endpoint: whose it is."""
@@ -79,15 +79,8 @@ def _plan_setting_up(s: Situation, shadow: Endpoint | None) -> Step:
     if op is not None and op.kind == "create_endpoint" and shadow is not None:
         return Forget("the shadow endpoint is there")
     if op is not None:
-        waited = s.now - op.intended_at
-        if s.operation and s.operation.done and s.operation.error:
-            return plan_failed(s, s.operation)
-        if not op.name and waited >= VISIBLE_WITHIN:
-            return Forget(f"the call for {op.detail} left no trace")
-        if waited >= s.policy.rollout.deploy_within:
-            within = format_duration(s.policy.rollout.deploy_within)
-            return Close(Phase.FAILED, f"Failed v{r.version}: its shadow was not ready within {within}")
-        return Wait(f"under way: {op.detail}")
+        late = f"Failed v{r.version}: its shadow was not ready"
+        return plan_under_way(s, op, late, f"under way: {op.detail}")
     if r.hold:
         return Wait(f"paused by {r.hold.by}: {r.hold.reason}")
     early = wait_for_attempt(s)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from shared.policy.units import format_duration
 from shared.rollout.decide import Decision
-from shared.rollout.deploying import plan_failed, wait_for_attempt
+from shared.rollout.deploying import plan_under_way, wait_for_attempt
 from shared.rollout.labels import ARM
 from shared.rollout.moving import plan_operation_end, release_labels
 from shared.rollout.names import arm_target
 from shared.rollout.observed import Endpoint, TargetRef
 from shared.rollout.record import Arm, Phase, Rollout
-from shared.rollout.step_kinds import VISIBLE_WITHIN, Arrange, AskRollback, Close, Forget, Move, Situation, Step, Wait
+from shared.rollout.step_kinds import Arrange, AskRollback, Close, Forget, Move, Situation, Step, Wait
 
 KEPT = timedelta(minutes=10)
 """How long an arm that is out is kept: longer than any client may go on with what it has read."""
@@ -49,15 +48,8 @@ def _plan_place(s: Situation, arm: Arm, ref: TargetRef) -> Step:
         return wait_for_attempt(s) or Arrange("create", f"Creating endpoint {ref} for arm {arm.name}", arm=arm)
     if op.subject != ref.endpoint:
         return Forget(op.detail)
-    waited = s.now - op.intended_at
-    if s.operation and s.operation.done and s.operation.error:
-        return plan_failed(s, s.operation)
-    if not op.name and waited >= VISIBLE_WITHIN:
-        return Forget(f"the call for {op.detail} left no trace")
-    if waited >= s.policy.rollout.deploy_within:
-        within = format_duration(s.policy.rollout.deploy_within)
-        return Close(Phase.FAILED, f"Failed the experiment {r.id}: endpoint {ref} was not there within {within}")
-    return Wait(f"endpoint {ref} is being created")
+    late = f"Failed the experiment {r.id}: endpoint {ref} was not there"
+    return plan_under_way(s, op, late, f"endpoint {ref} is being created")
 
 
 def plan_serving(s: Situation, endpoint: Endpoint) -> Step | None:

@@ -12,11 +12,11 @@ from local.stepped import PROJECT, REGION
 from shared.policy.schema import Policy
 from shared.rollout.record import Phase
 from tests.functional.functions.harness import Cloud
+from tests.functional.functions.live_object import OBJECT
 from tests.functional.functions.policies import ENDPOINT, ERRORS, policy
 from tests.functional.functions.shadows import SHADOW, behave, into_the_shadow, shadow_minutes, shadow_of
 
 GREEN = f"{ENDPOINT}-green"
-OBJECT = f"{PROJECT}/{REGION}/{ENDPOINT}.json"
 
 
 def pair(**rollout: Any) -> Policy:

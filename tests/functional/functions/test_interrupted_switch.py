@@ -7,28 +7,16 @@ from collections.abc import Callable
 import pytest
 
 from local.cloud import LIVE_BUCKET
-from local.storage import StorageError
 from shared.rollout.record import Phase
 from tests.functional.functions.harness import Cloud
+from tests.functional.functions.live_object import OBJECT, write_fails_once
 from tests.functional.functions.policies import ENDPOINT
-from tests.functional.functions.test_blue_green import GREEN, OBJECT, answers, deploy, pair, serve
-
-
-def once(cloud: Cloud, when: str) -> None:
-    """The next write of the pointer fails once: refused before it is carried out, or its answer lost after."""
-
-    def fail(method: str, name: str) -> None:
-        if method == "insert" and name == OBJECT:
-            setattr(cloud.storage, when, lambda method, name: None)
-            raise StorageError(503, "Backend Error")
-
-    setattr(cloud.storage, when, fail)
-
+from tests.functional.functions.test_blue_green import GREEN, answers, deploy, pair, serve
 
 FAULTS: dict[str, Callable[[Cloud], None]] = {
     "the split's answer is lost": lambda cloud: cloud.emulator.faults.lose_answer("UpdateEndpoint"),
-    "the pointer is not written": lambda cloud: once(cloud, "before"),
-    "the pointer's answer is lost": lambda cloud: once(cloud, "after"),
+    "the pointer is not written": lambda cloud: write_fails_once(cloud, "before"),
+    "the pointer's answer is lost": lambda cloud: write_fails_once(cloud, "after"),
 }
 
 
@@ -65,7 +53,7 @@ def test_a_switch_back_whose_write_or_answer_is_lost_is_repeated_until_it_stands
     deploy(cloud, "run-1")
     deploy(cloud, "run-2")
     serve(cloud, 5)
-    once(cloud, when)
+    write_fails_once(cloud, when)
     alarm = cloud.alarm(endpoint=GREEN)
     assert cloud.wake("roll_back", alarm) == 500
     assert answers(cloud) == ((GREEN, "2") if when == "before" else (ENDPOINT, "1"))

@@ -23,6 +23,7 @@ from shared.rollout.observed import Endpoint, TargetRef
 from shared.rollout.record import Phase, Rollout
 from tests.documented import endpoint_of
 from tests.functional.functions.harness import Cloud
+from tests.functional.functions.live_object import OBJECT, write_fails_once
 from tests.functional.functions.policies import ENDPOINT, ERRORS, policy
 
 EXPERIMENT: dict[str, Any] = {
@@ -38,7 +39,6 @@ CONTROL, CLICKS, MARGIN = "1", "2", "3"
 """Versions, in the order in which their training runs end."""
 BETTER = {CONTROL: 0.50, CLICKS: 0.80, MARGIN: 0.20}
 SAME = dict.fromkeys(BETTER, 0.5)
-OBJECT = f"{PROJECT}/{REGION}/{ENDPOINT}.json"
 USERS = [f"user-{number}" for number in range(400)]
 
 
@@ -372,23 +372,12 @@ def test_an_objective_that_names_no_keys_is_not_counted_and_other_metrics_of_an_
 # -- interruptions ------------------------------------------------------------------------------------
 
 
-def once(cloud: Cloud, when: str) -> None:
-    """The next write of the object fails once: refused before it is carried out, or its answer lost after."""
-
-    def fail(method: str, name: str) -> None:
-        if method == "insert" and name == OBJECT:
-            setattr(cloud.storage, when, lambda method, name: None)
-            raise StorageError(503, "Backend Error")
-
-    setattr(cloud.storage, when, fail)
-
-
 FAULTS: dict[str, Callable[[Cloud], None]] = {
     "an endpoint's answer is lost": lambda cloud: cloud.emulator.faults.lose_answer("CreateEndpoint"),
     "a deployment's answer is lost": lambda cloud: cloud.emulator.faults.lose_answer("DeployModel"),
     "a split's answer is lost": lambda cloud: cloud.emulator.faults.lose_answer("UpdateEndpoint"),
-    "the object is not written": lambda cloud: once(cloud, "before"),
-    "the object's answer is lost": lambda cloud: once(cloud, "after"),
+    "the object is not written": lambda cloud: write_fails_once(cloud, "before"),
+    "the object's answer is lost": lambda cloud: write_fails_once(cloud, "after"),
 }
 
 
@@ -416,7 +405,7 @@ def test_a_beginning_that_is_interrupted_is_taken_up_again(cloud: Cloud, fault: 
 def test_a_drop_whose_write_or_answer_is_lost_is_repeated_until_it_stands(shop: Cloud, when: str) -> None:
     shop.advance(minutes=4)
     alarm = shop.alarm(endpoint=cloud_endpoint(shop, deployed(shop, MARGIN)))
-    once(shop, when)
+    write_fails_once(shop, when)
     assert shop.wake("roll_back", alarm) == 500
     assert shop.wake("roll_back", alarm) == 200
     look(shop)
