@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Self
+from typing import Any, Self
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """A connection on which an answer's body does not wait until the client has acknowledged its headers: up to 40 ms each time."""
+        accepted, address = super().get_request()
+        accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return accepted, address
 
 
 class HttpServer:
@@ -12,8 +23,7 @@ class HttpServer:
 
     def __init__(self, handler: type[BaseHTTPRequestHandler], name: str, port: int = 0) -> None:
         """``port`` 0 chooses a free one."""
-        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", port), handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name=name, daemon=True)
 
     @property
