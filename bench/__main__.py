@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Without a name every bench has its own defaults.
         settings = options if options.bench else _options([name])
         began = time.monotonic()
-        if options.save:
+        if options.save or not options.bench:
             print(f"bench {name}: {_first_line(BENCHES[name])}", file=sys.stderr, flush=True)
         try:
             results = BENCHES[name].run(settings)

@@ -1,4 +1,4 @@
-"""docs/performance.md from ``bench/results``: the ratios first, each beside its bar, then every bench's own tables."""
+"""docs/performance.md from ``bench/results``: the ratios first, each beside its bar, then every bench's own picture and tables."""
 
 from __future__ import annotations
 
@@ -9,27 +9,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench import pictures
+
+TICK_SECONDS = 45
+"""That a tick may take, which comes every minute."""
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
-PICTURE = PAGE.with_name("performance.svg")
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One thing that must hold, and what was measured."""
+    """One thing that must hold, or that is good to know, and what was measured."""
 
     what: str
     measured: float
-    limit: float
+    limit: float | None = None
     unit: str = ""
     at_least: bool = False
 
     @property
     def holds(self) -> bool:
+        if self.limit is None:
+            return True
         return self.measured >= self.limit if self.at_least else self.measured <= self.limit
 
     def row(self) -> str:
         """Of the page's first table."""
+        if self.limit is None:
+            return f"| {self.what} | {self.measured:.3g}{self.unit} | | |"
         sign = ">=" if self.at_least else "<="
         verdict = "holds" if self.holds else "**missed**"
         return f"| {self.what} | {self.measured:.3g}{self.unit} | {sign} {self.limit:g}{self.unit} | {verdict} |"
@@ -53,11 +60,11 @@ def save(name: str, machine: str, at: str, versions: Mapping[str, str], results:
 
 
 def render() -> None:
-    """Write the page and its picture from what is kept."""
+    """Write the page and its pictures from what is kept."""
     kept = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
     PAGE.write_text(page(kept))
-    if "scale" in kept:
-        PICTURE.write_text(picture(kept["scale"]["results"]))
+    for name, picture in pictures.drawn(kept).items():
+        (pictures.FOLDER / name).write_text(picture)
 
 
 def page(kept: Mapping[str, Mapping[str, Any]]) -> str:
@@ -73,8 +80,6 @@ def page(kept: Mapping[str, Mapping[str, Any]]) -> str:
         *(bar.row() for bar in bars(kept)),
         "",
     ]
-    if "scale" in kept:
-        lines += ["![Calls of Google for one tick, by the number of rollouts](performance.svg)", ""]
     for name, document in kept.items():
         versions = ", ".join(f"{package} {version}" for package, version in document["versions"].items())
         lines += [
@@ -82,12 +87,18 @@ def page(kept: Mapping[str, Mapping[str, Any]]) -> str:
             "",
             f"{document['at']} on {document['machine']}; {versions}. `python -m bench {name}`",
             "",
+            *_picture(name),
             "```text",
             document["text"],
             "```",
             "",
         ]
     return "\n".join(lines)
+
+
+def _picture(name: str) -> list[str]:
+    drawn = pictures.PICTURES.get(name)
+    return [f"![{drawn.title}](pictures/{pictures.file_of(name)})", ""] if drawn else []
 
 
 def bars(kept: Mapping[str, Mapping[str, Any]]) -> Iterator[Bar]:
@@ -125,16 +136,21 @@ def _cold_start(found: list[dict[str, Any]]) -> Iterator[Bar]:
 
 
 def _rollback(found: list[dict[str, Any]]) -> Iterator[Bar]:
-    by_way = {(one["what"], one["delayed"]): one for one in found}
-    ours, bare = "alert published to split restored", "the two bare calls"
-    quick, calls = by_way[ours, False], by_way[bare, False]
+    by_way = {(one["what"], one["delayed"], one.get("cold", False)): one for one in found}
+    ours, sdk, bare = "alert published to split restored", "the same with the high-level SDK", "the two bare calls"
+    quick, calls = by_way[ours, False, False], by_way[bare, False, False]
+    slow = by_way[ours, True, False]
     yield Bar("warm rollback, by the two bare calls (p50)", quick["p50"] / calls["p50"], 1.5)
-    yield Bar(
-        "what it adds to them with realistic delays (p50)",
-        by_way[ours, True]["p50"] - by_way[bare, True]["p50"],
-        10,
-        " ms",
-    )
+    above = slow["p50"] - by_way[bare, True, False]["p50"]
+    yield Bar("what it adds to them with realistic delays (p50)", above, 10, " ms")
+    if (ours, False, True) in by_way:
+        ratio = by_way[ours, False, True]["p50"] / by_way[sdk, False, True]["p50"]
+        yield Bar("rollback by an instance that the alert starts, by the high-level SDK's (p50)", ratio)
+    for name, cold in (("a warm instance", False), ("an instance that the alert starts", True)):
+        if one := by_way.get((ours, True, cold)):
+            for percentile in ("p50", "p99"):
+                what = f"alert to restored split with realistic delays, {name} ({percentile})"
+                yield Bar(what, one[percentile] / 1000, unit=" s")
 
 
 def _scale(found: Mapping[str, Any]) -> Iterator[Bar]:
@@ -147,48 +163,18 @@ def _scale(found: Mapping[str, Any]) -> Iterator[Bar]:
         6,
     )
     yield Bar(f"store writes of the tick over {name}", most["writes"], 2 * most["ticks"] + most["rollouts"] / 100)
-    yield Bar(f"the tick over {name}", most["seconds"], 45, " s")
+    yield Bar(f"the tick over {name}", most["seconds"], TICK_SECONDS, " s")
     yield Bar("its memory, the largest process", most["mib"], 512, " MiB")
     hundred = next((one for one in growth if one["rollouts"] == 100), None)
     if hundred and most["rollouts"] > 100:
         per = [one["cpu_seconds"] / one["rollouts"] for one in (hundred, most)]
         yield Bar(f"CPU per rollout, {name} by 100", per[1] / per[0], 1.2)
-
-
-def picture(found: Mapping[str, Any]) -> str:
-    """Calls of Google per tick, ours and one query per rollout and metric, both axes by decades."""
-    ours = sorted(
-        {one["rollouts"]: one["vertex"] + one["pages"] + one["monitoring"] for one in found["growth"]}.items()
-    )
-    peers = sorted({one["rollouts"]: one["calls"] for one in found["peers"]}.items())
-    per_rollout = peers[-1][1] / peers[-1][0] if peers else 0
-    asked = [(n, per_rollout * n) for n, _ in ours]
-    width, height, left, bottom = 640, 320, 60, 40
-
-    def x(rollouts: float) -> float:
-        return left + math.log10(max(rollouts, 1)) / 4 * (width - left - 130)
-
-    def y(calls: float) -> float:
-        return height - bottom - math.log10(max(calls, 1)) / 5 * (height - bottom - 20)
-
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
-        "<style>text{fill:#333}line{stroke:#ccc}@media(prefers-color-scheme:dark){text{fill:#ddd}line{stroke:#555}}</style>",
-    ]
-    for decade in range(5):
-        at = x(10**decade)
-        parts.append(f'<line x1="{at:.0f}" y1="20" x2="{at:.0f}" y2="{height - bottom}"/>')
-        parts.append(f'<text x="{at:.0f}" y="{height - 22}" text-anchor="middle">{10**decade:,}</text>')
-    for decade in range(6):
-        at = y(10**decade)
-        parts.append(f'<line x1="{left}" y1="{at:.0f}" x2="{width - 130}" y2="{at:.0f}"/>')
-        parts.append(f'<text x="{left - 6}" y="{at + 4:.0f}" text-anchor="end">{10**decade:,}</text>')
-    for points, colour, name in ((ours, "#2a7", "one tick of ours"), (asked, "#c63", "a query each")):
-        path = " ".join(f"{x(n):.1f},{y(calls):.1f}" for n, calls in points)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        end = points[-1]
-        parts.append(f'<text x="{x(end[0]) + 6:.0f}" y="{y(end[1]) + 4:.0f}">{name}: {end[1]:,.0f}</text>')
-    parts.append(
-        f'<text x="{left}" y="{height - 6}">rollouts; calls of Vertex AI and Monitoring in one tick</text></svg>'
-    )
-    return "\n".join(parts) + "\n"
+    busy = found.get("busy")
+    same = next((one for one in growth if busy and one["rollouts"] == busy["rollouts"]), None)
+    if busy and same:
+        rates = f"{busy['rollouts']:,} rollouts at {found['busy_rps']:g} requests per second by {found['rps']:g}"
+        yield Bar(f"CPU per rollout, {rates}", busy["cpu_seconds"] / same["cpu_seconds"])
+        shards = math.ceil(10_000 * busy["cpu_seconds"] / busy["rollouts"] / TICK_SECONDS)
+        yield Bar(
+            f"shards of {TICK_SECONDS} s CPU for 10,000 rollouts at {found['busy_rps']:g} requests per second", shards
+        )

@@ -1,15 +1,18 @@
-"""From publishing an alert to the moment from which the local Vertex AI serves the restored split, with a warm function.
+"""From publishing an alert to the moment from which the local Vertex AI serves the restored split, with a function warm and cold.
 
-Beside it the two calls of Vertex AI that no rollback can do without, by themselves, and the same rollback with the high-level SDK, woken in the
-same way. The way between is Pub/Sub's push, the Functions Framework, and deciding; the ledger is written after that moment, so the store has no
-part in it. Once on the bare servers, and once with the delays of a call within a region (reads 80 ms, writes 150 ms).
+Warm, an instance is there and has answered before. Cold, the event has to start one, in a new process each time (``bench/on_demand.py`` says what
+of Cloud Run that is). Beside them the two calls of Vertex AI that no rollback can do without, by themselves, and the same rollback with the
+high-level SDK, woken in the same way. The way between is Pub/Sub's push, the Functions Framework, and deciding; the ledger is written after that
+moment, so the store has no part in it. Once on the bare servers, and once with the delays of a call within a region (reads 80 ms, writes 150 ms).
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,6 +20,7 @@ from typing import Any
 
 from bench.events import event_for
 from bench.numbers import percentile, table
+from bench.on_demand import OnDemand
 from bench.served import Served
 from bench.subjects import OWN_ROLLBACK, prepare
 from bench.trial import CANDIDATE, SHARE, STABLE, BenchError, TrialCloud
@@ -27,8 +31,7 @@ from shared import topics
 from vertex_emulator import control
 
 _WARM_UP = 3
-
-
+_PATIENCE_SECONDS = 60.0
 READ, WRITE = 0.080, 0.150
 """Seconds that a call takes with delays."""
 ALERT, SDK, BARE = "alert published to split restored", "the same with the high-level SDK", "the two bare calls"
@@ -43,45 +46,77 @@ class Latency:
     samples: int
     p50: float
     p99: float
+    """The worst, of fewer than a hundred."""
+    cold: bool = False
+    """Whether the event had to start an instance."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The bench's own settings."""
-    parser.add_argument("--samples", type=int, default=50, help="rollbacks that are measured, of each kind")
+    parser.add_argument("--samples", type=int, default=50, help="warm rollbacks that are measured, of each kind")
+    parser.add_argument("--cold-samples", type=int, default=10, help="the same with an instance that is started")
 
 
 def run(options: argparse.Namespace) -> list[Latency]:
-    """Measure the three ways in turns, without delays and with them."""
+    """Measure the ways in turns, warm and cold, without delays and with them."""
     found: list[Latency] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as name:
         folder = Path(name)
         ours, sdk = prepare(folder, [OWN_ROLLBACK, "sdk_rollback"])
         with TrialCloud(folder / "cloud") as cloud, ExitStack() as stack:
-            served = {
-                subject.name: stack.enter_context(
-                    Served(subject.name, subject.folder, cloud.environment, folder / "home" / subject.name)
-                )
-                for subject in (ours, sdk)
-            }
             publisher = stack.enter_context(publisher_at(cloud.environment["PUBSUB_EMULATOR_HOST"]))
-            for function, one in served.items():
-                one.send(event_for(OWN_ROLLBACK, cloud, cloud.begin()))
-                _subscribe(cloud, function, one.url)
+            cold = {}
+            for what, subject in ((ALERT, ours), (SDK, sdk)):
+                home = folder / "home" / subject.name
+                warm = stack.enter_context(Served(subject.name, subject.folder, cloud.environment, home))
+                warm.send(event_for(OWN_ROLLBACK, cloud, cloud.begin()))
+                _subscribe(cloud, subject.name, warm.url)
+                front = stack.enter_context(OnDemand(subject, cloud.environment, home / "cold"))
+                _subscribe(cloud, _cold(subject.name), front.url)
+                cold[what] = front, _cold(subject.name)
             for delayed in (False, True):
                 if delayed:
                     _delay(cloud.environment["VERTEX_EMULATOR_HOST"])
+                how = "calls that take 80 and 150 ms" if delayed else "bare servers"
+                _progress(f"{options.samples} of each kind, warm, {how}")
                 taken: dict[str, list[float]] = {ALERT: [], SDK: [], BARE: []}
-                for sample in range(_WARM_UP + max(1, options.samples)):
+                samples = max(1, options.samples)
+                warm_up = min(_WARM_UP, samples)
+                for sample in range(warm_up + samples):
                     turn = {
                         ALERT: _by_alert(cloud, publisher, ours.name),
                         SDK: _by_alert(cloud, publisher, sdk.name),
                         BARE: _by_bare_calls(cloud),
                     }
-                    if sample >= _WARM_UP:
+                    if sample >= warm_up:
                         for what, milliseconds in turn.items():
                             taken[what].append(milliseconds)
                 found += [_latency(what, delayed, values) for what, values in taken.items()]
+                _progress(f"{options.cold_samples} of each kind, each with an instance of its own, {how}")
+                found += _cold_ones(cloud, publisher, cold, delayed, options.cold_samples)
     return found
+
+
+def _cold_ones(
+    cloud: TrialCloud, publisher: Any, ways: Mapping[str, tuple[OnDemand, str]], delayed: bool, samples: int
+) -> list[Latency]:
+    """Each way with an instance that its event starts, in turns; nothing is left running between them."""
+    taken: dict[str, list[float]] = {what: [] for what in ways}
+    for _ in range(samples):
+        for what, (front, name) in ways.items():
+            before = front.started
+            try:
+                taken[what].append(_by_alert(cloud, publisher, name))
+            except BenchError as exc:
+                raise BenchError(f"{exc}. It printed:\n{front.said()}") from exc
+            front.scale_to_zero()
+            if front.started != before + 1:
+                raise BenchError(f"{name}: one alert started {front.started - before} instances")
+    return [replace(_latency(what, delayed, values), cold=True) for what, values in taken.items() if values]
+
+
+def _progress(what: str) -> None:
+    print(f"rollback: {what} ...", file=sys.stderr, flush=True)
 
 
 def _subscribe(cloud: TrialCloud, name: str, url: str) -> None:
@@ -89,6 +124,11 @@ def _subscribe(cloud: TrialCloud, name: str, url: str) -> None:
     address, project = cloud.environment["PUBSUB_EMULATOR_HOST"], cloud.ref.project
     route = replace(ROUTES[OWN_ROLLBACK], topic=_topic(name))
     wire(address, project, {name: route}, lambda _: url, topics=(*topics.ALL, _topic(name)))
+
+
+def _cold(name: str) -> str:
+    """The name that the subscription of a function without an instance has."""
+    return f"cold_{name}"
 
 
 def _topic(name: str) -> str:
@@ -105,7 +145,7 @@ def _by_alert(cloud: TrialCloud, publisher: Any, name: str) -> float:
     topic = f"projects/{cloud.ref.project}/topics/{_topic(name)}"
     started = time.time()
     publisher.publish(topic=topic, messages=[{"data": begun.alert}], timeout=10)
-    return (cloud.restored_at(after=started) - started) * 1000
+    return (cloud.restored_at(started, _PATIENCE_SECONDS) - started) * 1000
 
 
 def _by_bare_calls(cloud: TrialCloud) -> float:
@@ -127,19 +167,30 @@ def _latency(what: str, delayed: bool, values: list[float]) -> Latency:
 
 
 def show(results: list[Latency]) -> str:
-    """Each way, and what it costs above the two calls."""
+    """Each way, what it costs by the two calls and above them, and by the SDK's in the same state."""
     rows = []
     for result in results:
         bare = next(r for r in results if r.what == BARE and r.delayed == result.delayed)
-        calls = "80 / 150 ms" if result.delayed else "bare"
-        above = "" if result is bare else f"{result.p50 - bare.p50:+.1f} ms"
-        ratio = f"{result.p50 / bare.p50:.2f}"
+        sdk = next(r for r in results if (r.what, r.delayed, r.cold) == (SDK, result.delayed, result.cold))
         rows.append(
-            (result.what, calls, str(result.samples), f"{result.p50:.1f} ms", f"{result.p99:.1f} ms", ratio, above)
+            (
+                result.what,
+                "" if result is bare else "started" if result.cold else "warm",
+                "80 / 150 ms" if result.delayed else "bare",
+                str(result.samples),
+                f"{result.p50:,.1f} ms",
+                f"{result.p99:,.1f} ms",
+                _ratio(result.p50 / bare.p50),
+                "" if result is bare else f"{result.p50 - bare.p50:+,.1f} ms",
+                _ratio(result.p50 / sdk.p50),
+            )
         )
-    return table(
-        ("warm rollback", "calls take", "samples", "p50", "p99", "by two calls", "above them"), rows, frozenset({0, 1})
-    )
+    head = ("rollback", "instance", "calls take", "samples", "p50", "p99", "by two calls", "above them", "by the SDK's")
+    return table(head, rows, frozenset({0, 1, 2}))
+
+
+def _ratio(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
 def as_json(results: list[Latency]) -> Any:

@@ -70,7 +70,14 @@ class Served:
         return f"http://127.0.0.1:{self._port}"
 
     def send(self, event: Event) -> int:
-        """Send an event, as soon as somebody listens; the status of the answer."""
+        """Send an event, as soon as somebody listens; the status of the answer, which must be one of the event's."""
+        status = self.answer(event)
+        if status not in event.answers:
+            raise BenchError(f"{self.function} answered {status} to {event.about}. It printed:\n{self.said()}")
+        return status
+
+    def answer(self, event: Event) -> int:
+        """The same, whatever is answered."""
         while True:
             connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=_PATIENCE_SECONDS)
             try:
@@ -85,10 +92,6 @@ class Served:
                 connection.request(event.method, event.path, event.body, headers)
                 answer = connection.getresponse()
                 answer.read()
-            if answer.status not in event.answers:
-                raise BenchError(
-                    f"{self.function} answered {answer.status} to {event.about}. It printed:\n{self.said()}"
-                )
             return answer.status
 
     def memory(self) -> float | None:

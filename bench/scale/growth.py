@@ -3,7 +3,8 @@
 Every rollout is a canary at 10 % of 10 requests per second (``--rps``) with three metrics, judged by evidence; all are copies of one that the real
 functions have brought there. The function runs in processes of its own, the servers in another, with paging and Google's quotas, and with the delays
 of a call within a region (reads 80 ms, writes 150 ms, the store 20 ms). What one tick has no time for is divided into ticks at the same
-moment, each in a process of its own. The measured ticks follow a first one that is not.
+moment, each in a process of its own. The measured ticks follow a first one that is not. One more row has ten times the traffic (``--busy-rps``):
+Monitoring's points are as many, so whether a tick costs more, and needs more shards, is a matter of the evidence alone.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.numbers import table
+from bench.performance import TICK_SECONDS
 from bench.scale.machine import READ, STORE, WRITE, Asked, environment_of, fill, servers, store
 from bench.scale.prototype import Prototype, make_prototype
 from bench.trial import BenchError
@@ -90,6 +92,9 @@ class Results:
     growth: tuple[Growth, ...]
     peers: tuple[Peers, ...]
     recovery: Recovery | None
+    busy_rps: float = 0.0
+    busy: Growth | None = None
+    """The same with so many requests per second for each endpoint."""
     skipped: tuple[str, ...] = ()
 
 
@@ -99,6 +104,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stores", type=lambda text: tuple(text.split(",")), default=("sqlite", "firestore"))
     parser.add_argument("--ticks", type=int, default=3, help="that are measured; their median counts")
     parser.add_argument("--rps", type=float, default=10.0, help="requests per second of each endpoint")
+    parser.add_argument("--busy-rps", type=float, default=100.0, help="the same of one more row, on SQLite")
+    parser.add_argument("--busy-rollouts", type=int, default=1000, help="the rollouts of that row; 0 leaves it out")
     parser.add_argument("--pause", type=int, default=60, help="minutes without ticks, for the recovery")
     parser.add_argument("--most-on-emulator", type=int, default=1000, help="rollouts on Google's Firestore emulator")
 
@@ -118,12 +125,16 @@ def run(options: argparse.Namespace) -> Results:
             for number in sizes:
                 _progress(f"{number} rollouts on {kind}")
                 try:
-                    growth.append(_grow(prototype, kind, number, options, folder))
+                    growth.append(_grow(prototype, kind, number, options.rps, options.ticks, folder))
                 except BenchError as exc:
                     if kind == "sqlite":
                         raise
                     skipped.append(str(exc))
                     break
+        busy = None
+        if options.busy_rollouts:
+            _progress(f"{options.busy_rollouts} rollouts on sqlite, {options.busy_rps:g} requests per second each")
+            busy = _grow(prototype, "sqlite", options.busy_rollouts, options.busy_rps, options.ticks, folder)
         peers = []
         for number in [n for n in options.rollouts if n <= 1000]:
             _progress(f"one query per rollout and metric, {number} rollouts")
@@ -131,21 +142,23 @@ def run(options: argparse.Namespace) -> Results:
         some = min(300, max(options.rollouts))
         _progress(f"{options.pause} minutes without ticks, {some} rollouts")
         recovery = _recover(prototype, some, options.rps, options.pause, folder)
-    return Results(options.rps, tuple(growth), tuple(peers), recovery, tuple(skipped))
+    return Results(
+        options.rps, tuple(growth), tuple(peers), recovery, options.busy_rps if busy else 0.0, busy, tuple(skipped)
+    )
 
 
-def _grow(prototype: Prototype, kind: str, number: int, options: argparse.Namespace, folder: Path) -> Growth:
+def _grow(prototype: Prototype, kind: str, number: int, rps: float, ticks: int, folder: Path) -> Growth:
     parts = max(1, -(-number // MOST))
     with tempfile.TemporaryDirectory(dir=folder) as own, ExitStack() as stack:
         place = stack.enter_context(store(kind, Path(own)))
         fill(place, prototype, number)
-        google = stack.enter_context(servers(prototype, number, options.rps, Path(own), (READ, WRITE)))
+        google = stack.enter_context(servers(prototype, number, rps, Path(own), (READ, WRITE)))
         found = environment_of(google, place, Path(own) / "functions.log")
         delay = str(0.0 if kind == "firestore" else STORE)
         tickers = [stack.enter_context(Asked("bench.scale.ticker", delay, environment=found)) for _ in range(parts)]
         now = prototype.now.timestamp()
         seen, before = [], Counter[str]()
-        for tick in range(options.ticks + 1):
+        for tick in range(ticks + 1):
             now += 60
             google.ask(
                 now=now, minutes=[now // 60 * 60 - 60 * (LAG - 1), now // 60 * 60 - 60 * LAG][: 2 if not tick else 1]
@@ -243,36 +256,56 @@ def _progress(what: str) -> None:
 
 def show(results: Results) -> str:
     """The tables."""
-    about = ("rollouts", "store", "ticks at once", "seconds", "CPU s", "CPU ms per rollout", "MiB")
+    about = ("rollouts", "requests/s", "store", "ticks at once", "seconds", "CPU s", "CPU ms per rollout", "MiB")
     head = (*about, "Vertex AI", "pages", "Monitoring", "store calls", "documents read", "written")
-    rows = [
-        (
-            f"{g.rollouts:,}",
-            g.store,
-            str(g.ticks),
-            f"{g.seconds:.2f}",
-            f"{g.cpu_seconds:.2f}",
-            f"{g.cpu_seconds / g.rollouts * 1000:.1f}",
-            f"{g.mib:.0f}",
-            str(g.vertex),
-            str(g.pages),
-            str(g.monitoring),
-            str(g.reads),
-            f"{g.documents:,}",
-            str(g.writes),
-        )
-        for g in results.growth
-    ]
+    rows = [_row(g, results.rps) for g in results.growth]
+    if results.busy:
+        rows.append(_row(results.busy, results.busy_rps))
     peers = [(f"{p.rollouts:,}", f"{p.calls:,}", f"{p.refused:,}", f"{p.seconds:.1f}") for p in results.peers]
     parts = [
-        f"one tick, {results.rps:g} requests per second each",
-        table(head, rows, frozenset({1})),
+        "one tick; every endpoint has so many requests per second, a tenth of them for the candidate",
+        table(head, rows, frozenset({2})),
+        *_shards(results),
         table(("one query per rollout and metric", "calls", "refused by quota", "seconds without delays"), peers),
     ]
     if r := results.recovery:
         when = f"after {r.minutes} minutes without ticks, {r.rollouts} rollouts"
         parts.append(f"{when}: all judged after {r.ticks} tick(s), the longest {r.seconds:.1f} s, {r.mib:.0f} MiB")
     return "\n\n".join([*parts, *results.skipped])
+
+
+def _row(g: Growth, rps: float) -> tuple[str, ...]:
+    return (
+        f"{g.rollouts:,}",
+        f"{rps:g}",
+        g.store,
+        str(g.ticks),
+        f"{g.seconds:.2f}",
+        f"{g.cpu_seconds:.2f}",
+        f"{g.cpu_seconds / g.rollouts * 1000:.1f}",
+        f"{g.mib:.0f}",
+        str(g.vertex),
+        str(g.pages),
+        str(g.monitoring),
+        str(g.reads),
+        f"{g.documents:,}",
+        str(g.writes),
+    )
+
+
+def _shards(results: Results) -> list[str]:
+    """How many ticks at once so many rollouts need, with much traffic."""
+    busy = results.busy
+    if busy is None:
+        return []
+    per_rollout = busy.cpu_seconds / busy.rollouts
+    said = f"at {results.busy_rps:g} requests per second each: {per_rollout * 1000:.1f} ms of CPU per rollout"
+    same = [g for g in results.growth if g.store == "sqlite" and g.rollouts == busy.rollouts]
+    if same:
+        said += f", {per_rollout / (same[0].cpu_seconds / same[0].rollouts):.2f} times those at {results.rps:g}"
+    parts = -(-10_000 // MOST)
+    said += f". A tick is divided above {MOST:,} rollouts, so 10,000 are {parts} shards of {10_000 / parts * per_rollout:.0f} s of CPU"
+    return [f"{said}; {TICK_SECONDS} s for each need {math.ceil(10_000 * per_rollout / TICK_SECONDS)}"]
 
 
 def as_json(results: Results) -> Any:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bench import performance, pictures
 from docs import demo_picture, plots
 from docs.demo_picture import RECORDING, Showing, draw, read, record
 from docs.generate import ROOT
@@ -29,7 +30,9 @@ def test_a_picture_is_whole_described_and_asks_nothing(path: Path) -> None:
 
 
 def test_every_plot_is_there() -> None:
-    assert {path.stem for path in PICTURES} == {*plots.PLOTS, "demo"}
+    kept = {path.stem for path in performance.RESULTS.glob("*.json")}
+    measured = {pictures.file_of(name).removesuffix(".svg") for name in pictures.PICTURES if name in kept}
+    assert {path.stem for path in PICTURES} == {*plots.PLOTS, "demo", *measured}
 
 
 def test_the_plot_of_harm_and_traffic_is_what_the_engine_says() -> None:
