@@ -132,6 +132,11 @@ def lines(seen: Looked, now: datetime, columns: int | None) -> Iterator[Line]:
     yield from _steps(steps(r, seen.policy, seen.entries, now), columns)
     yield _line("Version", f"{r.model} v{r.version}", f", beside v{r.stable_version}" if r.stable_version else "")
     yield _line("Target", str(r.target))
+    for number, place in enumerate(seen.places):
+        shown = (place.text, "bold" if place.is_this else "")
+        yield _line(
+            "" if number else "Targets", shown, "  (this one)" if place.is_this else ("  " + place.rollout, "dim")
+        )
     if r.deployed_id:
         yield _line("Deployed", r.deployed_id, f", stable {r.stable_id}" if r.stable_id else "")
     observing = ", which only observes" if seen.policy and seen.policy.mode == "observe" else ""

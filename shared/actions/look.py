@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from shared.rollout.record import Phase, Rollout
 from shared.view.ledger import version_names
 from shared.view.looked import JUDGED, Looked, looked
+from shared.view.places import places
 
 if TYPE_CHECKING:
     from shared.store.store import Store
@@ -21,12 +22,15 @@ def look(store: Store, rollout: Rollout, now: datetime) -> Looked:
     stored = store.policy(rollout.model, rollout.policy_version)
     evidence = store.evidence.of(rollout.id) if stored and rollout.phase in JUDGED else None
     busy = store.busy(rollout.target) if rollout.phase is Phase.QUEUED else ""
+    policy = stored.policy if stored else None
+    newest = store.rollouts_of_model(rollout.model, NAMED)
     return looked(
         rollout,
-        stored.policy if stored else None,
+        policy,
         evidence,
         store.ledger(rollout=rollout.id),
-        version_names([*store.rollouts_of_model(rollout.model, NAMED), rollout]),
+        version_names([*newest, rollout]),
         busy,
         now,
+        places(rollout, policy, newest),
     )

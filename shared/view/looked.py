@@ -14,6 +14,7 @@ from shared.rollout.record import CheckResult, LedgerEntry, Phase, Rollout
 from shared.view.arms import ArmRow, arm_rows
 from shared.view.ledger import entry_json
 from shared.view.next_step import next_step
+from shared.view.places import Place, places_json
 from shared.view.standing import rollout_json
 
 JUDGED = (Phase.SHADOW, Phase.EXPERIMENT, Phase.CANARY, Phase.WATCHING)
@@ -49,6 +50,8 @@ class Looked:
     """What comes next, in a sentence or two."""
     arms: Sequence[ArmRow] = ()
     """Of an experiment."""
+    places: Sequence[Place] = ()
+    """All targets of the version, where there are several."""
 
     @property
     def last(self) -> LedgerEntry | None:
@@ -68,6 +71,7 @@ def looked(
     names: Mapping[str, str],
     busy: str,
     now: datetime,
+    places: Sequence[Place] = (),
 ) -> Looked:
     """With traffic, the checks are judged on the evidence of this moment; otherwise they are those of the last decision.
 
@@ -80,7 +84,7 @@ def looked(
         until = _judged_until(rollout, evidence)
     following = next_step(rollout, policy, decision, busy, now)
     arms = arm_rows(rollout, policy, evidence)
-    return Looked(rollout, policy, _checks(decision, until, entries), entries, names, decision, following, arms)
+    return Looked(rollout, policy, _checks(decision, until, entries), entries, names, decision, following, arms, places)
 
 
 def _judged_until(rollout: Rollout, evidence: Evidence | None) -> datetime | None:
@@ -124,6 +128,7 @@ def looked_json(seen: Looked, now: datetime) -> dict[str, Any]:
         },
         "last": entry_json(seen.last) if seen.last else None,
         "next": seen.following,
+        "targets": places_json(seen.places),
     }
 
 

@@ -14,8 +14,9 @@ from shared import topics
 from shared.identity import ASSERTION
 from shared.rollout.record import Phase
 from tests.functional.functions.harness import Cloud
-from tests.functional.functions.policies import STAGES, judged, policy
+from tests.functional.functions.policies import ENDPOINT, STAGES, judged, policy
 from tests.functional.functions.test_experiment import BETTER, begin, lead, minutes
+from tests.functional.functions.test_targets import SECOND, in_order, on
 
 ANN, EVE = "ann@example.com", "eve@example.com"
 SAME = {"Sec-Fetch-Site": "same-origin"}
@@ -88,6 +89,16 @@ def test_an_empty_system_says_what_begins_a_rollout(ann: Visitor) -> None:
     page = ann.get("/")
     assert "Nothing is under way" in page and "None has ended yet" in page
     assert "No model has a policy yet" in ann.get("/models")
+
+
+def test_the_page_of_one_target_leads_to_the_others(ann: Visitor) -> None:
+    ann.cloud.apply(in_order(checks=[]))
+    ann.cloud.register("run-1")
+    ann.cloud.settle()
+    page = ann.get(f"/rollouts/{on(ann.cloud, SECOND, '1').id}")
+    first = on(ann.cloud, ENDPOINT, "1").id
+    assert f'<a href="/rollouts/{first}">us-central1/{ENDPOINT}  ◷ queued  0/2  0 %</a>' in page
+    assert f"<strong>us-central1/{SECOND}  ◷ queued  0/2  0 %</strong>" in page
 
 
 def test_a_canary_is_shown_with_its_numbers_its_traffic_and_what_comes_next(trial: Visitor) -> None:

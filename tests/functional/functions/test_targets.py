@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
+from typer.testing import CliRunner
+
 from local.stepped import PROJECT, REGION
+from rollouts_cli.main import app
 from shared.policy.schema import Policy
 from shared.rollout.names import rollout_id
 from shared.rollout.observed import TargetRef
@@ -117,6 +121,19 @@ def test_a_failure_on_the_second_target_is_undone_there_and_never_reaches_the_th
     third = cloud.endpoint(THIRD)
     assert third is not None
     assert [d.version for d in third.deployed] == ["1"], "no machine was paid for it there"
+    asked = on(cloud, SECOND, "2").id
+    shown = CliRunner().invoke(app, ["get", asked]).stdout
+    assert shown[shown.index("\nTargets") :].splitlines()[1:4] == [
+        f"Targets   us-central1/{ENDPOINT}  ✔ promoted  2/2  {on(cloud, ENDPOINT, '2').id}",
+        f"          us-central1/{SECOND}  ✖ rolled back  1/2  (this one)",
+        f"          us-central1/{THIRD}  ✖ rejected  0/2  {on(cloud, THIRD, '2').id}",
+    ]
+    told_of = json.loads(CliRunner().invoke(app, ["get", asked, "--json"]).stdout)["targets"]
+    assert [(one["target"]["endpoint"], one["state"]) for one in told_of] == [
+        (ENDPOINT, "promoted"),
+        (SECOND, "rolled_back"),
+        (THIRD, "rejected"),
+    ]
 
 
 def test_a_newer_version_and_a_restart_in_between_targets_lose_nothing(cloud: Cloud) -> None:

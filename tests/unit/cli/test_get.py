@@ -70,7 +70,7 @@ def test_one_that_has_ended_shows_the_checks_of_its_last_decision(morning: Rollo
 
 def test_programs_get_everything_and_keys_that_stay(morning: Rollouts) -> None:
     told = json.loads(morning("get", V2, "--json").out)
-    assert list(told) == ["rollout", "checks", "last", "next"]
+    assert list(told) == ["rollout", "checks", "last", "next", "targets"]
     assert (
         told["rollout"].items() >= {"id": V2, "stable_version": "1", "attempt": 1, "hold": None, "stop": None}.items()
     )
