@@ -12,6 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import urllib3
 
@@ -32,6 +33,13 @@ _STOP_SECONDS = 5.0
 _LOG = logging.getLogger(__name__)
 
 
+class _Way(NamedTuple):
+    """How an address is posted to."""
+
+    pool: urllib3.HTTPConnectionPool
+    path: str
+
+
 class PushDispatcher:
     """Delivers for all push subscriptions of a broker."""
 
@@ -40,7 +48,9 @@ class PushDispatcher:
         self._mint = mint
         self._due: queue.SimpleQueue[tuple[Subscription, Lease] | None] = queue.SimpleQueue()
         self._stopping = False
-        self._http = urllib3.PoolManager(num_pools=50, maxsize=workers, retries=False)
+        self._workers = workers
+        self._ways: dict[str, _Way] = {}
+        """By push address; a manager of pools would look for the pool and take the address apart at each post."""
         self._threads = [
             threading.Thread(target=self._look, name="pubsub-push", daemon=True),
             *(threading.Thread(target=self._work, name=f"pubsub-push-{n}", daemon=True) for n in range(workers)),
@@ -62,7 +72,8 @@ class PushDispatcher:
         until = time.monotonic() + _STOP_SECONDS
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
-        self._http.clear()
+        for way in self._ways.values():
+            way.pool.close()
 
     def _look(self) -> None:
         while True:
@@ -102,9 +113,10 @@ class PushDispatcher:
             token = self._mint(oidc.service_account_email, oidc.audience or endpoint)
             headers["Authorization"] = f"Bearer {token}"
         try:
-            response = self._http.request(
+            way = self._way(endpoint)
+            response = way.pool.urlopen(
                 "POST",
-                endpoint,
+                way.path,
                 body=push_body(lease.pending.message, config.name, attempt),
                 headers=headers,
                 timeout=urllib3.Timeout(connect=_CONNECT_SECONDS, read=rules.ack_deadline),
@@ -114,3 +126,11 @@ class PushDispatcher:
             _LOG.info("%s: %s did not answer: %s", config.name, endpoint, error)
             return False
         return response.status in _ACKNOWLEDGED
+
+    def _way(self, endpoint: str) -> _Way:
+        way = self._ways.get(endpoint)
+        if way is None:
+            pool = urllib3.connection_from_url(endpoint, maxsize=self._workers, retries=False)
+            # Two threads may both make one; the pool that is not kept closes with its connection.
+            way = self._ways.setdefault(endpoint, _Way(pool, urllib3.util.parse_url(endpoint).request_uri))
+        return way
