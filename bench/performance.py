@@ -176,5 +176,6 @@ def _scale(found: Mapping[str, Any]) -> Iterator[Bar]:
         yield Bar(f"CPU per rollout, {rates}", busy["cpu_seconds"] / same["cpu_seconds"])
         shards = math.ceil(10_000 * busy["cpu_seconds"] / busy["rollouts"] / TICK_SECONDS)
         yield Bar(
-            f"shards of {TICK_SECONDS} s CPU for 10,000 rollouts at {found['busy_rps']:g} requests per second", shards
+            f"shards of {TICK_SECONDS} s of CPU that 10,000 rollouts at {found['busy_rps']:g} requests per second need",
+            shards,
         )

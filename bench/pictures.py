@@ -6,6 +6,7 @@ and lines here are a few rectangles.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -186,6 +187,55 @@ def scale(found: Mapping[str, Any]) -> str:
     return sheet(_SCALE, about, _WIDTH, 696, parts)
 
 
+def intake(found: Mapping[str, Any]) -> str:
+    """Events per second in each way, and whose code a request's time goes to."""
+    profile = found["profile"]
+    ways = [
+        Bar(
+            f"{one['what'].replace('idle', 'one that does nothing')}, {one['processes']} process{'es' if one['processes'] > 1 else ''}",
+            one["per_second"],
+            f"{one['per_second']:,.0f}",
+            OURS if one["what"] == "roll_back" else FLOOR,
+        )
+        for one in found["ways"]
+        if one["p50"]
+    ]
+    reads = found["ways"][-1]
+    ways.append(Bar("the local Vertex AI by itself", reads["per_second"], f"{reads['per_second']:,.0f}", FLOOR))
+    frame = Frame(250, 84, _WIDTH - 12, 84 + 28 * len(ways))
+    parts = [
+        text(12, 26, _INTAKE, "title"),
+        text(
+            12,
+            46,
+            f"{found['ways'][0]['callers']} callers at once; each event asks Vertex AI once; green: what cannot be exceeded here",
+            "small",
+        ),
+        text(frame.left, 74, "events per second"),
+        *bars(frame, _scale(max(bar.value for bar in ways), ""), ways),
+    ]
+    bottom = frame.bottom + 32
+    if profile:
+        whole = profile["milliseconds"]
+        rows = [
+            Bar(
+                re.split("[:,]", one["what"])[0],
+                100 * one["milliseconds"] / whole,
+                f"{one['milliseconds'] / whole:.0%}",
+                OURS,
+            )
+            for one in profile["parts"]
+        ]
+        frame = Frame(250, bottom + 40, _WIDTH - 12, bottom + 40 + 24 * len(rows))
+        parts.append(
+            text(frame.left, frame.top - 10, f"% of a request to {profile['function']}, by whose code it is spent in")
+        )
+        parts += bars(frame, _scale(max(bar.value for bar in rows), ""), rows)
+        bottom = frame.bottom + 32
+    ours = max(bar.value for bar in ways if bar.colour == OURS)
+    return sheet(_INTAKE, f"{ours:,.0f} events per second at the most.", _WIDTH, round(bottom), parts)
+
+
 def detection(found: Sequence[Mapping[str, Any]]) -> str:
     """Who notices how soon, by how bad the candidate is."""
     harms = list(dict.fromkeys(one["bad"] for one in found))
@@ -279,6 +329,7 @@ _COLD_START = "A cold start: from executing a function's process to the answer o
 _ROLLBACK = "From an alert to the restored traffic"
 _SCALE = "What a tick costs with more and more rollouts"
 _DETECTION = "From the first bad answer to the restored traffic, by who notices"
+_INTAKE = "Alerts that roll_back takes in, and where the time of one goes"
 _STORES = {"sqlite": "SQLite", "firestore": "Firestore's emulator"}
 _CALLS = "the two bare calls"
 _WAYS = {
@@ -289,6 +340,7 @@ _WAYS = {
 PICTURES: Mapping[str, Picture] = {
     "cold_start": Picture(_COLD_START, cold_start),
     "detection": Picture(_DETECTION, detection),
+    "intake": Picture(_INTAKE, intake),
     "rollback": Picture(_ROLLBACK, rollback),
     "scale": Picture(_SCALE, scale),
 }

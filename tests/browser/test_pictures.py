@@ -11,13 +11,14 @@ from bench import pictures
 from infra.package import ROOT
 from tests.browser.conftest import visiting
 from tests.browser.test_page import picture
-from tests.measured import cold_start_results, rollback_results, scale_results
+from tests.measured import cold_start_results, intake_results, rollback_results, scale_results
 
 DRAWN = {
     "scale-of-one": lambda: pictures.scale(scale_results((1,))),
     "scale-small": lambda: pictures.scale(scale_results((1, 20))),
     "scale": lambda: pictures.scale(scale_results((1, 100, 1000, 10_000), most_on_firestore=1000)),
     "rollback": lambda: pictures.rollback(rollback_results(cold=True)),
+    "intake": lambda: pictures.intake(intake_results(profile=True)),
     "cold-start": lambda: pictures.cold_start(cold_start_results(["roll_back", *(f"function_{n}" for n in range(15))])),
 }
 COLLISIONS = """() => {

@@ -19,7 +19,7 @@ from bench.numbers import percentile, table
 from bench.on_demand import OnDemand
 from bench.performance import Bar
 from bench.subjects import Subject
-from tests.measured import cold_start_results, rollback_results, scale_results
+from tests.measured import cold_start_results, intake_results, rollback_results, scale_results
 
 
 @pytest.mark.slow
@@ -183,6 +183,13 @@ def test_cold_starts_are_drawn_where_the_system_does_not_say_how_much_memory_the
     assert "sdk_rollback" in drawn and "MB of memory" not in drawn
 
 
+@pytest.mark.parametrize("profile", [False, True])
+def test_what_is_taken_in_is_drawn_with_whose_time_it_takes_where_that_is_known(profile: bool) -> None:
+    drawn = pictures.intake(intake_results(profile=profile))
+    assert all(said in drawn for said in (">537<", ">115<", ">249<", ">1,423<"))
+    assert ("the call of Vertex AI itself" in drawn, ">54%<" in drawn) == (profile, profile)
+
+
 def test_the_cold_rollback_is_told_with_its_p50_and_p99() -> None:
     rows = [bar.row() for bar in performance.bars({"rollback": {"results": rollback_results(cold=True)}})]
     assert "| rollback by an instance that the alert starts, by the high-level SDK's (p50) | 0.298 | | |" in rows
@@ -194,7 +201,7 @@ def test_the_cold_rollback_is_told_with_its_p50_and_p99() -> None:
 def test_the_shards_that_much_traffic_needs_are_told() -> None:
     rows = [bar.row() for bar in performance.bars({"scale": {"results": scale_results((1, 1000))}})]
     assert "| CPU per rollout, 1,000 rollouts at 100 requests per second by 10 | 1.99 | | |" in rows
-    assert "| shards of 45 s CPU for 10,000 rollouts at 100 requests per second | 2 | | |" in rows
+    assert "| shards of 45 s of CPU that 10,000 rollouts at 100 requests per second need | 2 | | |" in rows
 
 
 def test_a_bar_that_is_missed_is_shown_as_missed() -> None:
