@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import pictures
+from bench.rollback import ALERT, BARE, PLAIN, SDK
 
 TICK_SECONDS = 45
 """That a tick may take, which comes every minute."""
@@ -137,17 +138,19 @@ def _cold_start(found: list[dict[str, Any]]) -> Iterator[Bar]:
 
 def _rollback(found: list[dict[str, Any]]) -> Iterator[Bar]:
     by_way = {(one["what"], one["delayed"], one.get("cold", False)): one for one in found}
-    ours, sdk, bare = "alert published to split restored", "the same with the high-level SDK", "the two bare calls"
-    quick, calls = by_way[ours, False, False], by_way[bare, False, False]
-    slow = by_way[ours, True, False]
+    quick, calls, slow = by_way[ALERT, False, False], by_way[BARE, False, False], by_way[ALERT, True, False]
     yield Bar("warm rollback, by the two bare calls (p50)", quick["p50"] / calls["p50"], 1.5)
-    above = slow["p50"] - by_way[bare, True, False]["p50"]
+    if least := by_way.get((PLAIN, False, False)):
+        yield Bar(
+            "the same by a function that makes the two calls and nothing else, by them", least["p50"] / calls["p50"]
+        )
+    above = slow["p50"] - by_way[BARE, True, False]["p50"]
     yield Bar("what it adds to them with realistic delays (p50)", above, 10, " ms")
-    if (ours, False, True) in by_way:
-        ratio = by_way[ours, False, True]["p50"] / by_way[sdk, False, True]["p50"]
+    if (ALERT, False, True) in by_way:
+        ratio = by_way[ALERT, False, True]["p50"] / by_way[SDK, False, True]["p50"]
         yield Bar("rollback by an instance that the alert starts, by the high-level SDK's (p50)", ratio)
     for name, cold in (("a warm instance", False), ("an instance that the alert starts", True)):
-        if one := by_way.get((ours, True, cold)):
+        if one := by_way.get((ALERT, True, cold)):
             for percentile in ("p50", "p99"):
                 what = f"alert to restored split with realistic delays, {name} ({percentile})"
                 yield Bar(what, one[percentile] / 1000, unit=" s")

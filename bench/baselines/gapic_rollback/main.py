@@ -4,6 +4,7 @@ It does less than ``roll_back``: no ledger, no labels, no message to people, no 
 """
 
 import base64
+import functools
 import json
 import os
 from typing import Any
@@ -14,8 +15,9 @@ from google.cloud import aiplatform_v1
 from google.protobuf import field_mask_pb2
 
 
+@functools.cache
 def connect(region: str) -> aiplatform_v1.EndpointServiceClient:
-    """A client of one region; of the local Vertex AI where its address is set."""
+    """A client of one region, kept for the next event; of the local Vertex AI where its address is set."""
     if address := os.environ.get("VERTEX_EMULATOR_HOST"):
         import grpc
         from google.cloud.aiplatform_v1.services.endpoint_service.transports import EndpointServiceGrpcTransport
