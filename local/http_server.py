@@ -24,7 +24,7 @@ class HttpServer:
     def __init__(self, handler: type[BaseHTTPRequestHandler], name: str, port: int = 0) -> None:
         """``port`` 0 chooses a free one."""
         self._server = _Server(("127.0.0.1", port), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name=name, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,), name=name, daemon=True)
 
     @property
     def base(self) -> str:

@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +22,13 @@ from google.cloud.aiplatform_v1.services.model_service.client import ModelServic
 from google.cloud.aiplatform_v1.services.model_service.transports.grpc import ModelServiceGrpcTransport
 from google.cloud.aiplatform_v1.services.prediction_service.client import PredictionServiceClient
 from google.cloud.aiplatform_v1.services.prediction_service.transports.grpc import PredictionServiceGrpcTransport
+from google.pubsub_v1 import types
 
 from local.cloud import LIVE_BUCKET, ROUTES
 from local.function_loader import FunctionLoader
 from local.host import discover
 from local.pubsub import PubsubServer
-from local.pubsub.clients import subscriber_at
 from local.pubsub.message import Message, push_body
-from local.pubsub.wiring import wire
 from local.sinks import LogSinks
 from local.storage import Storage
 from shared import topics
@@ -105,14 +105,24 @@ class Servers:
         self.monitoring.calls.permissions = self.emulator.permissions
         self.address = self.emulator.start(tick=False)
         self._channel = grpc.insecure_channel(self.address)
-        self.endpoints = EndpointServiceClient(transport=EndpointServiceGrpcTransport(channel=self._channel))
-        self.models = ModelServiceClient(transport=ModelServiceGrpcTransport(channel=self._channel))
-        self.predictions = PredictionServiceClient(transport=PredictionServiceGrpcTransport(channel=self._channel))
         self._ids = iter(range(1, 1_000_000))
         self.permissions: dict[str, set[str]] = defaultdict(set)
         """What each function that was woken needed of Vertex AI and Monitoring."""
         self.publications: dict[str, set[str]] = defaultdict(set)
         """The topics that each has published to."""
+
+    @cached_property
+    def endpoints(self) -> EndpointServiceClient:
+        """What somebody else asks Vertex AI with; like the next two built when it is asked for, as each takes milliseconds."""
+        return EndpointServiceClient(transport=EndpointServiceGrpcTransport(channel=self._channel))
+
+    @cached_property
+    def models(self) -> ModelServiceClient:
+        return ModelServiceClient(transport=ModelServiceGrpcTransport(channel=self._channel))
+
+    @cached_property
+    def predictions(self) -> PredictionServiceClient:
+        return PredictionServiceClient(transport=PredictionServiceGrpcTransport(channel=self._channel))
 
     def clock(self) -> datetime:
         return self.now
@@ -171,24 +181,21 @@ class Servers:
     @contextmanager
     def recorded(self, function: str) -> Iterator[None]:
         """Add what the calls inside need to what a function needs."""
-        permissions, topics_before = self._permissions_used(), self._publications()
+        used = self.emulator.permissions.calls
+        permissions, topics_before = used(), self._publications()
         yield
         published = set(self._publications() - topics_before)
         self.publications[function] |= published
-        self.permissions[function] |= set(self._permissions_used() - permissions) | ({PUBLISH} if published else set())
-
-    def _permissions_used(self) -> Counter[str]:
-        used: Counter[str] = Counter()
-        for one in self.emulator.permissions_used:
-            used[one.permission] += one.calls
-        return used
+        self.permissions[function] |= set(used() - permissions) | ({PUBLISH} if published else set())
 
     def _publications(self) -> Counter[str]:
         self.emulator.logs.drain()  # what a log sink publishes is nobody's
+        return self._published_to() - self._sinks.exported
+
+    def _published_to(self) -> Counter[str]:
         prefix = f"projects/{PROJECT}/topics/"
-        counts = self.pubsub.broker.counts().items()
-        found = Counter({name.removeprefix(prefix): c["published"] for name, c in counts if name.startswith(prefix)})
-        return found - self._sinks.exported
+        found = self.pubsub.broker.published().items()
+        return Counter({name.removeprefix(prefix): number for name, number in found if name.startswith(prefix)})
 
     def published(self, topic: str) -> list[Message]:
         """Take everything that waits in a topic."""
@@ -208,10 +215,7 @@ class Servers:
         self.emulator.logs.drain()
         calls = Counter(self.emulator.counts)
         calls += Counter({m.partition("/")[2]: n for m, n in self.monitoring.calls.counts().items()})
-        prefix = f"projects/{PROJECT}/topics/"
-        for name, counts in self.pubsub.broker.counts().items():
-            if name.startswith(prefix):
-                calls[f"publish:{name.removeprefix(prefix)}"] += counts["published"]
+        calls += Counter({f"publish:{topic}": number for topic, number in self._published_to().items()})
         return +calls
 
     @contextmanager
@@ -231,14 +235,10 @@ class Servers:
         spent.update(self.counted() - before)
 
     def _wire(self) -> None:
-        """The topics, and a subscription to each that the caller empties."""
-        wire(self.pubsub.address, PROJECT, {}, lambda name: name, topics=topics.ALL)
-        with subscriber_at(self.pubsub.address) as subscriber:
-            for topic in topics.ALL:
-                if topic != topics.DEAD_LETTERS:
-                    subscriber.create_subscription(
-                        {
-                            "name": f"projects/{PROJECT}/subscriptions/{topic}",
-                            "topic": f"projects/{PROJECT}/topics/{topic}",
-                        }
-                    )
+        """The topics, and a subscription to each that the caller empties; not through a client, of which each story would have to build two."""
+        for topic in topics.ALL:
+            name = f"projects/{PROJECT}/topics/{topic}"
+            self.pubsub.broker.add_topic(types.Topic.pb()(name=name))
+            subscription = types.Subscription.pb()(name=f"projects/{PROJECT}/subscriptions/{topic}", topic=name)
+            subscription.message_retention_duration.FromTimedelta(timedelta(days=31))
+            self.pubsub.broker.add_subscription(subscription)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from google.cloud.location import locations_pb2
@@ -46,13 +47,16 @@ _READS = ("Get", "List", "Query", "Predict", "RawPredict", "StreamRawPredict", "
 _SERVICE_OF = {method: service for service, methods in SERVICES.items() for method in methods}
 
 
-def all_services() -> dict[str, tuple[str, ...]]:
+_ALL = {
+    **{f"{PACKAGE}.{service}": names for service, names in SERVICES.items()},
+    "google.longrunning.Operations": OPERATIONS,
+    "google.cloud.location.Locations": LOCATIONS,
+}
+
+
+def all_services() -> Mapping[str, tuple[str, ...]]:
     """Return the methods of every service by its full name."""
-    return {
-        **{f"{PACKAGE}.{service}": names for service, names in SERVICES.items()},
-        "google.longrunning.Operations": OPERATIONS,
-        "google.cloud.location.Locations": LOCATIONS,
-    }
+    return _ALL
 
 
 def request_type(method: str) -> Any:

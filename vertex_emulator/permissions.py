@@ -136,6 +136,14 @@ class PermissionLog:
             for (permission, caller, method), calls in sorted(counts.items())
         ]
 
+    def calls(self) -> Counter[str]:
+        """Return how many calls needed each permission so far, by whomever."""
+        calls: Counter[str] = Counter()
+        with self._lock:
+            for (permission, _, _), number in self._used.items():
+                calls[permission] += number
+        return calls
+
     def clear(self) -> None:
         """Begin to count anew."""
         with self._lock:

@@ -1,8 +1,8 @@
 """Posts messages to the endpoints of push subscriptions and reads the answer as acknowledgement.
 
-One thread looks for what is due (what was just published, its publisher's thread hands out), a fixed number of workers post over
-connections that are kept alive. The workers are daemons: a handler that never answers may hold its own request up to the ack deadline,
-but not the end of the process.
+One thread looks for what is due (what was just published, its publisher's thread hands out), workers post over connections that are kept
+alive; each is started when it is first needed, up to a fixed number. They are daemons: a handler that never answers may hold its own request
+up to the ack deadline, but not the end of the process.
 """
 
 from __future__ import annotations
@@ -48,29 +48,28 @@ class PushDispatcher:
         self._mint = mint
         self._due: queue.SimpleQueue[tuple[Subscription, Lease] | None] = queue.SimpleQueue()
         self._stopping = False
-        self._workers = workers
+        self._most = workers
         self._ways: dict[str, _Way] = {}
         """By push address; a manager of pools would look for the pool and take the address apart at each post."""
-        self._threads = [
-            threading.Thread(target=self._look, name="pubsub-push", daemon=True),
-            *(threading.Thread(target=self._work, name=f"pubsub-push-{n}", daemon=True) for n in range(workers)),
-        ]
+        self._looking = threading.Thread(target=self._look, name="pubsub-push", daemon=True)
+        self._workers: list[threading.Thread] = []
+        self._idle = threading.Semaphore(0)
+        """One for every worker that has nothing to do."""
 
     def start(self) -> None:
         """Begin to deliver."""
         self._broker.on_published = self._hand_out
-        for thread in self._threads:
-            thread.start()
+        self._looking.start()
 
     def stop(self) -> None:
         """Let posts under way end, within a few seconds, and start no others."""
         with self._broker.changed:
             self._stopping = True
             self._broker.changed.notify_all()
-        for _ in self._threads[1:]:
+        for _ in self._workers:
             self._due.put(None)
         until = time.monotonic() + _STOP_SECONDS
-        for thread in self._threads:
+        for thread in (self._looking, *self._workers):
             thread.join(max(0.0, until - time.monotonic()))
         for way in self._ways.values():
             way.pool.close()
@@ -88,19 +87,31 @@ class PushDispatcher:
         due = self._broker.take_pushes()
         for delivery in due:
             self._due.put(delivery)
+            self._see_to_a_worker()
         return bool(due)
+
+    def _see_to_a_worker(self) -> None:
+        """Called with the broker's lock held."""
+        if self._idle.acquire(blocking=False) or self._stopping or len(self._workers) >= self._most:
+            return
+        name = f"pubsub-push-{len(self._workers)}"
+        self._workers.append(threading.Thread(target=self._work, name=name, daemon=True))
+        self._workers[-1].start()
 
     def _work(self) -> None:
         while (delivery := self._due.get()) is not None:
-            if self._stopping:
-                continue
-            subscription, lease = delivery
-            acknowledged = self._post(subscription, lease)
-            settle = self._broker.acknowledge if acknowledged else self._broker.refuse
-            try:
-                settle(subscription.name, [lease.ack_id])
-            except StatusError:
-                _LOG.debug("%s was deleted while a message was posted", subscription.name)
+            if not self._stopping:
+                self._deliver(*delivery)
+            if self._due.empty():
+                self._idle.release()
+
+    def _deliver(self, subscription: Subscription, lease: Lease) -> None:
+        acknowledged = self._post(subscription, lease)
+        settle = self._broker.acknowledge if acknowledged else self._broker.refuse
+        try:
+            settle(subscription.name, [lease.ack_id])
+        except StatusError:
+            _LOG.debug("%s was deleted while a message was posted", subscription.name)
 
     def _post(self, subscription: Subscription, lease: Lease) -> bool:
         """Whether the endpoint took the message."""
@@ -130,7 +141,7 @@ class PushDispatcher:
     def _way(self, endpoint: str) -> _Way:
         way = self._ways.get(endpoint)
         if way is None:
-            pool = urllib3.connection_from_url(endpoint, maxsize=self._workers, retries=False)
+            pool = urllib3.connection_from_url(endpoint, maxsize=self._most, retries=False)
             # Two threads may both make one; the pool that is not kept closes with its connection.
             way = self._ways.setdefault(endpoint, _Way(pool, urllib3.util.parse_url(endpoint).request_uri))
         return way

@@ -141,6 +141,11 @@ class Broker(Registry):
             self._subscription(name).max_in_flight = limit
             self.changed.notify_all()
 
+    def published(self) -> dict[str, int]:
+        """How many messages every topic has got, by full name."""
+        with self.changed:
+            return {name: topic.published for name, topic in self._topics.items()}
+
     def counts(self) -> dict[str, dict[str, int]]:
         """The counts of every subscription by full name, and ``published`` of every topic."""
         with self.changed:

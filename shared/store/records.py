@@ -6,6 +6,7 @@ has a default) or of the next one. Of that, what this version does not know is l
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -176,7 +177,7 @@ def _read_policy(body: dict[str, Any], what: str) -> Policy:
     from shared.policy.schema import Policy  # a rollback reads none, and should not wait until it is imported
 
     try:
-        return Policy.model_validate(body)
+        return _valid_policy(json.dumps(body))
     except ValidationError as exc:
         errors = exc.errors(include_url=False, include_input=False)
     unknown = [error["loc"] for error in errors if error["type"] == "extra_forbidden"]
@@ -186,6 +187,14 @@ def _read_policy(body: dict[str, Any], what: str) -> Policy:
         raise UnreadableError(_why(exc, what)) from None
     _say_left_out(what, ", ".join(sorted(".".join(map(str, place)) for place in unknown)))
     return policy
+
+
+@lru_cache(maxsize=256)
+def _valid_policy(text: str) -> Policy:
+    """A policy is read at every event, often several times, and cannot change: its text is checked once per process."""
+    from shared.policy.schema import Policy
+
+    return Policy.model_validate(json.loads(text))
 
 
 @lru_cache(maxsize=256)
