@@ -28,6 +28,7 @@ demo: $(READY) ## the whole lifecycle on this machine, in about 100 seconds (SEE
 up: $(READY) ## the same system, left running to play with
 	@$(BIN)/python -m local.up
 
+test: export PYTHONDONTWRITEBYTECODE =# tests are hundreds of processes: what one has compiled, the next one need not
 test: $(READY) ## all tests
 	@$(BIN)/python -m pytest -n auto --dist worksteal --durations=30
 

@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from infra.bare import bare
-from infra.reachable import PackagingError, reachable
+from infra.reachable import Known, PackagingError, reachable
 from infra.templates import with_compiled_templates
 
 ROOT = Path(__file__).parent.parent
@@ -65,7 +65,8 @@ def package_all(root: Path, out: Path, names: Sequence[str] = ()) -> list[Packag
     known = functions(root)
     if unknown := sorted(set(names) - set(known)):
         raise PackagingError(f"{root / 'functions'} has no {unknown[0]!r}; there are {', '.join(known) or 'none'}")
-    contents = {name: with_compiled_templates(root, contents_of(root, name)) for name in sorted(names) or known}
+    seen: Known = {}
+    contents = {name: with_compiled_templates(root, contents_of(root, name, seen)) for name in sorted(names) or known}
     out.mkdir(parents=True, exist_ok=True)
     packages = [_write(out / f"{name}.zip", name, files) for name, files in contents.items()]
     if not names:
@@ -81,7 +82,7 @@ def functions(root: Path) -> list[str]:
     return [folder.name for folder in folders if any(entry.name != "__pycache__" for entry in folder.iterdir())]
 
 
-def contents_of(root: Path, name: str) -> dict[str, Path]:
+def contents_of(root: Path, name: str, known: Known) -> dict[str, Path]:
     """What the zip of one function holds: name in the zip to file."""
     main = root / "functions" / name / "main.py"
     requirements = root / "requirements.txt"
@@ -89,7 +90,7 @@ def contents_of(root: Path, name: str) -> dict[str, Path]:
         raise PackagingError(f"functions/{name} has no main.py; a function is a folder with one")
     if not requirements.is_file():
         raise PackagingError(f"{root} has no requirements.txt; a function is deployed with the pinned requirements")
-    files = {path.relative_to(root).as_posix(): path for path in reachable(root, main)}
+    files = {path.relative_to(root).as_posix(): path for path in reachable(root, main, known)}
     if not _defines(main, name):
         raise PackagingError(
             f"functions/{name}/main.py does not define {name} at its top level; the entry point is named like the folder"

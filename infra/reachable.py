@@ -34,16 +34,25 @@ class _Import:
     line: int
 
 
-def reachable(root: Path, main: Path) -> list[Path]:
-    """The files below ``root / "shared"`` that ``main`` imports, directly or not, with the data of their packages."""
+Known = dict[Path, frozenset[Path]]
+"""The files that a file's imports execute; most are reached by every function, and are looked at once for all of them."""
+
+
+def reachable(root: Path, main: Path, known: Known) -> list[Path]:
+    """The files below ``root / "shared"`` that ``main`` imports, directly or not, with the data of their packages.
+
+    ``known`` is empty at first, and given again for the next function of the same sources.
+    """
     found: set[Path] = set()
     waiting = [main]
     while waiting:
         file = waiting.pop()
-        for imported in _imports(root, file):
-            fresh = set(_files(root, file, imported)) - found
-            found |= fresh
-            waiting += sorted(fresh)
+        if file not in known:
+            imports = _imports(root, file)
+            known[file] = frozenset(path for imported in imports for path in _files(root, file, imported))
+        fresh = known[file] - found
+        found |= fresh
+        waiting += sorted(fresh)
     return sorted(found | {data for package in found if package.name == "__init__.py" for data in _data(package)})
 
 
@@ -108,10 +117,14 @@ def _unpinned(root: Path, top: str) -> str | None:
     if not requirements.is_file():
         return None  # said better when the zip is written
     found = _distributions().get(top, ())
-    pinned = {_normal(line) for line in requirements.read_text().splitlines() if re.match(r"[A-Za-z0-9]", line)}
-    if pinned & {_normal(name) for name in found}:
+    if _pinned(requirements.read_text()) & {_normal(name) for name in found}:
         return None
     return f"comes with {found[0]}" if found else "no installed package brings"
+
+
+@lru_cache(maxsize=16)
+def _pinned(requirements: str) -> frozenset[str]:
+    return frozenset(_normal(line) for line in requirements.splitlines() if re.match(r"[A-Za-z0-9]", line))
 
 
 @lru_cache(maxsize=1)
@@ -175,14 +188,16 @@ def _absolute(root: Path, file: Path, node: ast.ImportFrom) -> str:
 
 def _executed(node: ast.AST) -> Iterator[ast.AST]:
     """All nodes below, but for the bodies that only a type checker reads."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and _is_type_checking(child.test):
-            for otherwise in child.orelse:
-                yield otherwise
-                yield from _executed(otherwise)
-            continue
-        yield child
-        yield from _executed(child)
+    waiting = [node]
+    while waiting:
+        for child in ast.iter_child_nodes(waiting.pop()):
+            if isinstance(child, ast.If) and _is_type_checking(child.test):
+                yield from child.orelse
+                waiting += child.orelse
+                continue
+            yield child
+            if not isinstance(child, ast.expr):  # no statement is in an expression
+                waiting.append(child)
 
 
 def _is_type_checking(test: ast.expr) -> bool:

@@ -55,8 +55,9 @@ class Plant:
         stack.callback(self.store.close)
         self.store.put_policy(policy(), "owner@example.com", clock.now())
         functions = discover(ROOT / "functions")
-        both = {name: functions[name] for name in ("register_model", "start_rollout")}
-        self.first, self.second = ProcessHost(both, root=ROOT), ProcessHost(both, root=ROOT)
+        registers = {"register_model": functions["register_model"]}
+        self.first = ProcessHost(registers, root=ROOT)
+        self.second = ProcessHost(registers | {"start_rollout": functions["start_rollout"]}, root=ROOT)
         starting = threading.Thread(target=self.first.start)
         starting.start()
         stack.enter_context(self.second)

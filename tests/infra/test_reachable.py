@@ -11,7 +11,7 @@ from tests.infra.repository import write_repository
 
 
 def found(root: Path) -> list[str]:
-    files = reachable(root, root / "functions" / "act" / "main.py")
+    files = reachable(root, root / "functions" / "act" / "main.py", {})
     return [path.relative_to(root).as_posix() for path in files]
 
 
