@@ -53,8 +53,9 @@ class PushDispatcher:
         """By push address; a manager of pools would look for the pool and take the address apart at each post."""
         self._looking = threading.Thread(target=self._look, name="pubsub-push", daemon=True)
         self._workers: list[threading.Thread] = []
-        self._idle = threading.Semaphore(0)
-        """One for every worker that has nothing to do."""
+        self._counting = threading.Lock()
+        self._handed_out = 0
+        """Deliveries that no worker has finished: as many workers there are, or the most, so none waits for another's."""
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -92,18 +93,22 @@ class PushDispatcher:
 
     def _see_to_a_worker(self) -> None:
         """Called with the broker's lock held."""
-        if self._idle.acquire(blocking=False) or self._stopping or len(self._workers) >= self._most:
-            return
+        with self._counting:
+            self._handed_out += 1
+            if self._stopping or len(self._workers) >= min(self._handed_out, self._most):
+                return
         name = f"pubsub-push-{len(self._workers)}"
         self._workers.append(threading.Thread(target=self._work, name=name, daemon=True))
         self._workers[-1].start()
 
     def _work(self) -> None:
         while (delivery := self._due.get()) is not None:
-            if not self._stopping:
-                self._deliver(*delivery)
-            if self._due.empty():
-                self._idle.release()
+            try:
+                if not self._stopping:
+                    self._deliver(*delivery)
+            finally:
+                with self._counting:
+                    self._handed_out -= 1
 
     def _deliver(self, subscription: Subscription, lease: Lease) -> None:
         acknowledged = self._post(subscription, lease)
