@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,19 +15,14 @@ from local.pubsub.clients import subscriber_at
 from local.pubsub.wiring import wire
 from shared import topics
 from shared.wiring import world
+from tests import command_line
+from tests.command_line import Ran
 from tests.contract.vertex.local_vertex import PROJECT, LocalVertex
 
 ROOT = Path(__file__).parents[3]
 FUNCTION = ROOT / "functions" / "receive_command"
 AUDIENCE = "rollouts-test"
 ADA, EVE = "ada@example.com", "eve@example.com"
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
 
 
 class Town:
@@ -97,16 +89,7 @@ class Town:
 
 def run(arguments: tuple[str, ...], environment: Mapping[str, str], folder: Path) -> Ran:
     """The command line as a process of its own."""
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "rollouts_cli.main", *arguments],
-        cwd=folder,
-        env={"PATH": str(folder), "PYTHONPATH": str(ROOT), **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return Ran(done.returncode, done.stdout, done.stderr)
+    return command_line.run(arguments, {"PATH": str(folder), **environment}, folder)
 
 
 def _restore(before: Mapping[str, str]) -> None:

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests import command_line
+from tests.command_line import Ran
 from tests.unit.cli.recorded import CLOCK, fill
-
-
-@dataclass(frozen=True)
-class Ran:
-    code: int
-    out: str
-    err: str
-
 
 Rollouts = Callable[..., Ran]
 
@@ -28,19 +19,9 @@ Rollouts = Callable[..., Ran]
 def rollouts(tmp_path: Path) -> Rollouts:
     """``rollouts ARGUMENT...`` in an empty directory with an empty store."""
     home = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "STORE_PATH": str(tmp_path / "store.db")}
-    root = Path(__file__).parents[3]
 
     def run(*arguments: str | Path, **environment: str) -> Ran:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-m", "rollouts_cli.main", *map(str, arguments)],
-            cwd=tmp_path,
-            env={**home, "PYTHONPATH": str(root), "GIT_CONFIG_NOSYSTEM": "1", **environment},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return command_line.run([*map(str, arguments)], {**home, "GIT_CONFIG_NOSYSTEM": "1", **environment}, tmp_path)
 
     return run
 
