@@ -14,7 +14,7 @@ from local.pubsub.rpc import page, service, streaming, unary
 from local.pubsub.state import Broker
 from local.pubsub.streaming_pull import StreamingPull, modify, received
 
-_PULL_SECONDS = 1.0
+_PULL_SECONDS = 0.5
 """How long a pull waits for a first message. The service waits longer, and promises nothing."""
 
 _MUTABLE = frozenset(
