@@ -17,7 +17,8 @@ from local.pubsub.clients import publisher_at, subscriber_at
 from local.pubsub.wiring import Route, wire
 from rollouts_cli.main import app
 from shared import topics
-from tests.functional.cli.town import Ran, run
+from tests.command_line import Ran
+from tests.functional.cli.town import run
 
 PROJECT = "proj-1"
 ALERTS = f"projects/{PROJECT}/topics/{topics.ALERT_FIRED}"
