@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from local.draws import LATENCY_EDGES, ORDINARY, TOKEN_EDGES, Behaviour, draw_requests, draw_served
@@ -51,11 +52,10 @@ class End:
 
 def histogram(values: Sequence[float], edges: tuple[float, ...]) -> Histogram:
     """Values as Cloud Monitoring would have them."""
-    counts = [0] * (len(edges) + 1)
-    for value in values:
-        counts[bisect_right(edges, value)] += 1
+    in_order = sorted(values)
+    below = [0, *(bisect_left(in_order, edge) for edge in edges), len(values)]
     mean = sum(values) / len(values)
-    return Histogram(edges, tuple(counts), mean, sum((v - mean) ** 2 for v in values))
+    return Histogram(edges, tuple(b - a for a, b in pairwise(below)), mean, sum([(v - mean) ** 2 for v in values]))
 
 
 def serve(generator: random.Random, requests: int, behaviour: Behaviour) -> ArmMinute:
