@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.golden_properties import broken_properties
 from shared.rollout.observed import Histogram
@@ -321,7 +321,8 @@ def _mean_process(given: Data, answers: _Answers) -> None:
 def _simulation(given: Data, answers: _Answers) -> None:
     test, bound = _odds_ratio_test(given, "psi0", tables.harm()), threshold(given.get("alpha", 0.01))
     first, last = given["seeds"]
-    found = [_crossing(given, test, bound, seed) for seed in range(first, last + 1)]
+    served = _Served(given["n_a"], given["p_a"], given["n_b"], given["p_b"])
+    found = [_crossing(test, served, given["T"], bound, seed) for seed in range(first, last + 1)]
     crossed = [tick for tick in found if tick is not None]
     answers.exactly("first_ticks", found)
     answers.exactly("detected", len(crossed))
@@ -334,12 +335,24 @@ def _simulation(given: Data, answers: _Answers) -> None:
         answers.exactly_as("the median in the middle of the first ticks", True, is_between)
 
 
-def _crossing(given: Data, test: OddsRatioTest, bound: float, seed: int) -> int | None:
+class _Served(NamedTuple):
+    """What two arms serve in every tick: requests, and the probability that one fails."""
+
+    n_a: int
+    p_a: float
+    n_b: int
+    p_b: float
+
+
+@lru_cache(maxsize=10_000)
+def _crossing(test: OddsRatioTest, served: _Served, ticks: int, bound: float, seed: int) -> int | None:
+    """Remembered, as the file of cases is gone through several times, and nothing in it takes as long."""
     draw, state = random.Random(seed).random, test.begin()
-    for tick in range(1, given["T"] + 1):
-        x_a = sum(draw() < given["p_a"] for _ in range(given["n_a"]))
-        x_b = sum(draw() < given["p_b"] for _ in range(given["n_b"]))
-        state = update(state, _remembered(test, Table(given["n_a"], x_a, given["n_b"], x_b)))
+    n_a, p_a, n_b, p_b = served
+    for tick in range(1, ticks + 1):
+        x_a = sum([draw() < p_a for _ in range(n_a)])
+        x_b = sum([draw() < p_b for _ in range(n_b)])
+        state = update(state, _remembered(test, Table(n_a, x_a, n_b, x_b)))
         if e_value(state) >= bound:
             return tick
     return None
