@@ -1,4 +1,7 @@
-"""v1beta1 over gRPC: the same messages on the wire, and operations that name its types."""
+"""v1beta1 over gRPC: the same messages on the wire, and operations that name its types.
+
+Its package is imported by the tests themselves: every process of tests reads this file, and one of them needs the package.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,7 @@ from typing import Any
 import grpc
 import pytest
 from google.api_core.future import polling
-from google.cloud import aiplatform_v1, aiplatform_v1beta1
-from google.cloud.aiplatform_v1beta1.services.endpoint_service.transports.grpc import EndpointServiceGrpcTransport
-from google.cloud.aiplatform_v1beta1.services.model_service.transports.grpc import ModelServiceGrpcTransport
-from google.cloud.aiplatform_v1beta1.services.prediction_service.transports.grpc import PredictionServiceGrpcTransport
+from google.cloud import aiplatform_v1
 
 from vertex_emulator import methods
 from vertex_emulator.stack import LocalVertex
@@ -27,9 +27,15 @@ def channel(local: LocalVertex) -> Iterator[grpc.Channel]:
 
 
 def test_a_model_is_uploaded_deployed_and_explained_through_v1beta1(channel: grpc.Channel) -> None:
-    models = aiplatform_v1beta1.ModelServiceClient(transport=ModelServiceGrpcTransport(channel=channel))
-    endpoints = aiplatform_v1beta1.EndpointServiceClient(transport=EndpointServiceGrpcTransport(channel=channel))
-    predictions = aiplatform_v1beta1.PredictionServiceClient(transport=PredictionServiceGrpcTransport(channel=channel))
+    from google.cloud import aiplatform_v1beta1
+    from google.cloud.aiplatform_v1beta1.services import endpoint_service, model_service, prediction_service
+
+    endpoints_over = endpoint_service.transports.EndpointServiceGrpcTransport(channel=channel)
+    models_over = model_service.transports.ModelServiceGrpcTransport(channel=channel)
+    predictions_over = prediction_service.transports.PredictionServiceGrpcTransport(channel=channel)
+    models = aiplatform_v1beta1.ModelServiceClient(transport=models_over)
+    endpoints = aiplatform_v1beta1.EndpointServiceClient(transport=endpoints_over)
+    predictions = aiplatform_v1beta1.PredictionServiceClient(transport=predictions_over)
     started = models.upload_model(parent=PARENT, model={"display_name": "beta"})
     uploaded = started.result(polling=SOON, timeout=10)
     assert isinstance(uploaded, aiplatform_v1beta1.UploadModelResponse)
@@ -49,6 +55,8 @@ def test_a_model_is_uploaded_deployed_and_explained_through_v1beta1(channel: grp
 
 def test_both_versions_have_the_same_numbers_for_the_fields_that_they_share() -> None:
     """What v1's handlers read and write is right for v1beta1 as long as this holds."""
+    from google.cloud import aiplatform_v1beta1
+
     differences: list[str] = []
     seen: set[str] = set()
     for names in methods.SERVICES.values():
