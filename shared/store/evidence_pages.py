@@ -237,7 +237,12 @@ def _newest(evidence: Evidence) -> tuple[bool, datetime]:
 
 def _text(evidence: Evidence) -> str:
     # As text: a document database keeps an index entry for every number otherwise.
-    return _DIGITS.sub(r"\1", EVIDENCE.dump_json(evidence).decode())
+    return _DIGITS.sub(_kept, EVIDENCE.dump_json(evidence).decode())
+
+
+def _kept(found: re.Match[str]) -> str:
+    """A function in the place of ``\\1``, which ``re`` would expand in five times as much."""
+    return found[1]
 
 
 def _texts(stored: Stored | None) -> dict[str, str]:

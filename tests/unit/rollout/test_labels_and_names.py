@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.rollout.labels import PREFIX, TrialLabels, read_labels, write_labels
-from shared.rollout.names import deployed_model_id, label_key, label_value, rollout_id, version_in
+from shared.rollout.names import (
+    copied_version,
+    deployed_model_id,
+    deployed_name,
+    label_key,
+    label_value,
+    rollout_id,
+    version_in,
+)
 from shared.rollout.observed import TargetRef
 from tests.unit.rollout.worlds import REF, TRIAL_LABELS
 
@@ -124,3 +132,20 @@ def test_an_endpoint_of_somebody_else_is_not_ours() -> None:
     assert not read_labels({"team": "growth"}).is_ours
     assert not read_labels({"vr-model": "churn"}).is_ours, "created, and nothing has held traffic yet"
     assert read_labels({"vr-stable": "1"}).is_ours
+
+
+@pytest.mark.parametrize(
+    ("name", "registered", "original"),
+    [
+        (deployed_name("fraud", "3", "2"), "2", "3"),
+        (deployed_name("fraud", "3"), "3", ""),
+        ("fraud-v3 (copied as v2) by hand", "2", ""),
+        ("fraud-v3 (copied as v2)", "4", ""),
+        ("fraud-v (copied as v2)", "2", ""),
+        ("fraud-v٣ (copied as v2)", "2", ""),
+        ("other-v3 (copied as v2)", "2", ""),
+        ("fraud-v3 (copied as v)", "", ""),
+    ],
+)
+def test_a_deployed_model_says_whose_copy_it_is(name: str, registered: str, original: str) -> None:
+    assert copied_version(name, "fraud", registered) == original
