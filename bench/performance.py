@@ -167,6 +167,8 @@ def _scale(found: Mapping[str, Any]) -> Iterator[Bar]:
     )
     yield Bar(f"store writes of the tick over {name}", most["writes"], 2 * most["ticks"] + most["rollouts"] / 100)
     yield Bar(f"the tick over {name}", most["seconds"], TICK_SECONDS, " s")
+    if most["ticks"] > 1:
+        yield Bar("its longest shard, when the others do not run at the same time", most["alone_seconds"], unit=" s")
     yield Bar("its memory, the largest process", most["mib"], 512, " MiB")
     hundred = next((one for one in growth if one["rollouts"] == 100), None)
     if hundred and most["rollouts"] > 100:

@@ -19,7 +19,8 @@ def _growth(rollouts: int, store: str) -> dict[str, Any]:
     ticks = -(-rollouts // 6000)
     cpu = 0.02 + 0.004 * rollouts
     return {
-        "rollouts": rollouts, "store": store, "ticks": ticks, "seconds": 0.35 + cpu / ticks, "cpu_seconds": cpu,
+        "rollouts": rollouts, "store": store, "ticks": ticks, "seconds": 0.35 + cpu / ticks,
+        "alone_seconds": 0.35 + cpu / ticks, "cpu_seconds": cpu,
         "mib": 150 + rollouts / 40, "vertex": ticks, "pages": -(-rollouts // 100) * ticks, "monitoring": 3 * ticks,
         "reads": 12, "documents": 2 * rollouts, "writes": 1 + rollouts // 100,
     }  # fmt: skip
