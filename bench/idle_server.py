@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import base64
-import signal
-import threading
 from concurrent import futures
 
 import grpc
 
 from bench.emulator_calls import METHODS, WORKERS
+from vertex_emulator.ending import on_signal
 
 
 def main() -> None:
@@ -19,8 +18,7 @@ def main() -> None:
     for name in METHODS:
         parser.add_argument(f"--{name}", required=True, type=base64.b64decode, help="the answer, in base64")
     answers = vars(parser.parse_args())
-    finished = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: finished.set())
+    told_to_end = on_signal()
     server = grpc.server(futures.ThreadPoolExecutor(WORKERS))
     for name, path in METHODS.items():
         service, method = path.strip("/").split("/")
@@ -29,7 +27,7 @@ def main() -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     print(f"127.0.0.1:{port}", flush=True)
-    finished.wait()
+    told_to_end()
     server.stop(0.2).wait()
 
 

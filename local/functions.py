@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import threading
 from pathlib import Path
 
 from local.host import ThreadedHost, discover
+from vertex_emulator.ending import on_signal
 
 FUNCTIONS = Path(__file__).parent.parent / "functions"
 
@@ -18,12 +17,10 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--folder", type=Path, default=FUNCTIONS)
     options = parser.parse_args()
-    finished = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: finished.set())
+    told_to_end = on_signal()
     with ThreadedHost(discover(options.folder), options.port) as host:
         print(f"FUNCTIONS_URL={host.url('roll_back').rpartition('/')[0]}", flush=True)
-        finished.wait()
+        told_to_end()
 
 
 if __name__ == "__main__":

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
-import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from local.sinks import LogSinks
 from vertex_emulator.config import config_from
+from vertex_emulator.ending import on_signal
 from vertex_emulator.history import EndpointSnapshot
 from vertex_emulator.monitoring.server import Monitoring
 from vertex_emulator.server import Emulator
@@ -33,9 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--metrics-delay", type=float, default=60, help="seconds until a point can be read")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args(arguments)
-    finished = threading.Event()
-    for wanted in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(wanted, lambda *_: finished.set())
+    told_to_end = on_signal()
     sinks = LogSinks(options.pubsub, options.project)
     config = config_from(json.loads(options.config))
     number = config.projects.get(options.project, "123456789012")
@@ -52,7 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
     )
     monitoring.start()
     print(f"VERTEX_EMULATOR_HOST={emulator.start(options.port)}", flush=True)
-    finished.wait()
+    told_to_end()
     emulator.stop()
     monitoring.stop()
 

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
 from vertex_emulator import control
 from vertex_emulator.administration import read_state, write_state
 from vertex_emulator.config import Config, load_config
+from vertex_emulator.ending import on_signal
 from vertex_emulator.errors import ApiError
 from vertex_emulator.stack import LocalVertex, Ports
 
@@ -32,9 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (OSError, ValueError, KeyError, TypeError) as error:
         print(f"The configuration {options.config} cannot be used: {error}", file=sys.stderr)
         return 2
-    finished = threading.Event()
-    for ending in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(ending, lambda *_: finished.set())
+    told_to_end = on_signal()
 
     def write(entry: dict[str, Any]) -> None:
         with options.logs.open("a") as file:
@@ -66,7 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
     if local.tls_address:
         print(f"# aiplatform.init(api_endpoint={local.tls_address!r}, credentials=AnonymousCredentials(), ...)")
     print("# Ready.", flush=True)
-    finished.wait()
+    told_to_end()
     if options.state:
         write_state(options.state, local.emulator.save())
     local.stop()

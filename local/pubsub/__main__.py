@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import threading
 from pathlib import Path
 
 from local.identity import Issuer
 from local.pubsub.server import PubsubServer
+from vertex_emulator.ending import on_signal
 
 
 def main() -> None:
@@ -19,12 +18,10 @@ def main() -> None:
     parser.add_argument("--key", type=Path, help="PEM file of the key that signs the tokens of push requests")
     arguments = parser.parse_args()
     mint = Issuer.load(arguments.key).mint if arguments.key else None
-    stopped = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stopped.set())
+    told_to_end = on_signal()
     with PubsubServer(arguments.port, mint=mint, max_in_flight=arguments.max_in_flight) as server:
         print(f"PUBSUB_EMULATOR_HOST={server.address}", flush=True)
-        stopped.wait()
+        told_to_end()
 
 
 if __name__ == "__main__":
