@@ -128,8 +128,18 @@ def read_notice(stored: Stored) -> Notice:
 
 
 def read_policy(stored: Stored) -> StoredPolicy:
+    """One by itself, as an event reads it, often several times."""
+    return _stored_policy(stored, _once_valid)
+
+
+def read_each_policy(stored: Stored) -> StoredPolicy:
+    """One of many: a tick reads thousands, and what is remembered of the first would be forgotten before it is read again."""
+    return _stored_policy(stored, _valid)
+
+
+def _stored_policy(stored: Stored, valid: Callable[[dict[str, Any]], Policy]) -> StoredPolicy:
     body = stored.body
-    policy = _read_policy(body["policy"], f"version {body['version']} of the policy of {body['model']}")
+    policy = _read_policy(body["policy"], f"version {body['version']} of the policy of {body['model']}", valid)
     return StoredPolicy(
         body["model"], body["version"], body["author"], datetime.fromisoformat(body["applied_at"]), policy
     )
@@ -172,29 +182,35 @@ def _why(exc: ValidationError, what: str) -> str:
     return f"{what} cannot be read by this version ({places}); it waits for the upgrade"
 
 
-def _read_policy(body: dict[str, Any], what: str) -> Policy:
+def _read_policy(body: dict[str, Any], what: str, valid: Callable[[dict[str, Any]], Policy]) -> Policy:
     """A key that is not known was known to whoever applied the policy: it is left out, and that is said."""
-    from shared.policy.schema import Policy  # a rollback reads none, and should not wait until it is imported
-
     try:
-        return _valid_policy(json.dumps(body))
+        return valid(body)
     except ValidationError as exc:
         errors = exc.errors(include_url=False, include_input=False)
     unknown = [error["loc"] for error in errors if error["type"] == "extra_forbidden"]
     try:
-        policy = Policy.model_validate(_without(body, unknown))
+        policy = _valid(_without(body, unknown))
     except ValidationError as exc:
         raise UnreadableError(_why(exc, what)) from None
     _say_left_out(what, ", ".join(sorted(".".join(map(str, place)) for place in unknown)))
     return policy
 
 
-@lru_cache(maxsize=256)
-def _valid_policy(text: str) -> Policy:
-    """A policy is read at every event, often several times, and cannot change: its text is checked once per process."""
-    from shared.policy.schema import Policy
+def _valid(body: dict[str, Any]) -> Policy:
+    from shared.policy.schema import Policy  # a rollback reads none, and should not wait until it is imported
 
-    return Policy.model_validate(json.loads(text))
+    return Policy.model_validate(body)
+
+
+def _once_valid(body: dict[str, Any]) -> Policy:
+    return _valid_text(json.dumps(body))
+
+
+@lru_cache(maxsize=256)
+def _valid_text(text: str) -> Policy:
+    """A version of a policy cannot change: the same text is checked once per process."""
+    return _valid(json.loads(text))
 
 
 @lru_cache(maxsize=256)

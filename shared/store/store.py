@@ -28,6 +28,7 @@ from shared.store.records import (
     entry_writes,
     moment,
     read_claim,
+    read_each_policy,
     read_entry,
     read_notice,
     read_policy,
@@ -284,11 +285,11 @@ class Store:
     def policy_versions(self, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Policy]:
         """Many at once, by model and version; what is not there is not among them."""
         found = self._documents.get_all("policies", list({f"{model}@{version}": None for model, version in keys}))
-        return {(one.model, one.version): one.policy for one in readable(read_policy, found)}
+        return {(one.model, one.version): one.policy for one in readable(read_each_policy, found)}
 
     def policies(self) -> list[StoredPolicy]:
         """The present policy of every model."""
-        return list(readable(read_policy, self._documents.query("policy_heads")))
+        return list(readable(read_each_policy, self._documents.query("policy_heads")))
 
     # -- claims -----------------------------------------------------------------------------------------
 
