@@ -18,6 +18,9 @@ from shared.wiring import world
 PERMISSIONS = (
     "aiplatform.endpoints.get",
     "aiplatform.endpoints.update",
+    "aiplatform.models.get",
+    "aiplatform.models.list",
+    "aiplatform.models.update",
     *LIVE,
     *STORE,
     PUBLISH,

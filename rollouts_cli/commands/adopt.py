@@ -15,7 +15,7 @@ Model = Annotated[str, typer.Argument(help="The model, by its policy.", metavar=
 def adopt(model: Model, url: Url = None, token: Token = None, as_json: AsJson = False) -> None:
     """Bring the endpoints of a model's policy under it: the one version with all the traffic becomes the stable.
 
-    Labels are added to the endpoint, nothing else is touched. Where several models share the traffic it is refused.
+    All targets or none. Labels are added, nothing else is touched. Where several models share the traffic it is refused.
     """
     with reported(as_json, answered=True):
         answer = call(url, token, {"command": "adopt", "model": model}, f"`rollouts history {model}`")

@@ -24,7 +24,7 @@ def desired_aliases(rollouts: Iterable[Rollout], targets: int) -> dict[str, str]
     rollouts = list(rollouts)
     reached = [r for r in rollouts if r.phase in (Phase.WATCHING, Phase.PROMOTED)]
     everywhere = {r.version for r in reached if _count(reached, r.version) >= min(targets, _count(rollouts, r.version))}
-    order = sorted(everywhere, key=lambda v: max(_promoted_at(r) for r in reached if r.version == v), reverse=True)
+    order = sorted(everywhere, key=lambda v: max(_place_in_time(r) for r in reached if r.version == v), reverse=True)
     wanted = dict(zip((CHAMPION, PREVIOUS), order, strict=False))
     if CHAMPION in wanted:
         wanted[DEFAULT] = wanted[CHAMPION]
@@ -38,8 +38,9 @@ def _count(rollouts: Iterable[Rollout], version: str) -> int:
     return len({r.target_index for r in rollouts if r.version == version})
 
 
-def _promoted_at(rollout: Rollout) -> float:
-    return (rollout.stage_since or rollout.phase_since).timestamp()
+def _place_in_time(rollout: Rollout) -> tuple[float, int]:
+    """When it was promoted; what was adopted at one moment counts by the order of the targets, in which versions come."""
+    return (rollout.stage_since or rollout.phase_since).timestamp(), rollout.target_index
 
 
 @dataclass(frozen=True)

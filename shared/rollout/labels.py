@@ -38,6 +38,9 @@ CLOSED_FROM = "vr-closed-from"
 """Who lost the traffic then."""
 CLOSED_AT = "vr-closed-at"
 """And when: an alert that names nobody and began before it was answered already."""
+ADOPTED = "vr-adopted"
+"""Of an endpoint away from where versions are registered: a deployed model that somebody else has put there, and the version that it is. Its
+own name says nothing of that and cannot be changed."""
 
 
 @dataclass(frozen=True)
@@ -127,4 +130,14 @@ def write_labels(before: Mapping[str, str], trial: TrialLabels) -> dict[str, str
         CLOSED_AT: _seconds(trial.closed_at),
     }
     others = {key: value for key, value in before.items() if not key.startswith(PREFIX)}
-    return others | {key: value for key, value in ours.items() if value}
+    return others | adopted(before) | {key: value for key, value in ours.items() if value}
+
+
+def adopt_as(deployed_id: str, version: str) -> dict[str, str]:
+    """The label that says which version a deployed model is."""
+    return {ADOPTED: f"{deployed_id}_{version}"}
+
+
+def adopted(labels: Mapping[str, str]) -> dict[str, str]:
+    """That label, where there is one: it is true for as long as the deployed model stands there, whatever else is written."""
+    return {ADOPTED: labels[ADOPTED]} if ADOPTED in labels else {}

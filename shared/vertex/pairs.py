@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from shared.errors import ConflictError, PermanentError, RefusedError
-from shared.rollout.labels import MODEL, PAIR, PREFIX
+from shared.rollout.labels import MODEL, PAIR, PREFIX, adopted
 from shared.rollout.names import export_place, green_target
 from shared.rollout.observed import Endpoint, OperationState, Pair, Pointer, TargetRef
 from shared.rollout.pairing import as_one, pointed
-from shared.vertex.endpoints import DeploySpec, Endpoints
+from shared.vertex.adopted import KnownEndpoints
+from shared.vertex.endpoints import DeploySpec
 from shared.vertex.exports import OPERATION, Exports
 from shared.vertex.pointers import JSON, labels_of, metadata, own_labels
 
@@ -29,7 +30,7 @@ def object_name(ref: TargetRef) -> str:
     return f"{ref.project}/{ref.region}/{ref.endpoint}.json"
 
 
-class PairedEndpoints(Endpoints):
+class PairedEndpoints(KnownEndpoints):
     """The same methods; an endpoint without the label of a pair costs nothing more."""
 
     def __init__(self, bucket: str, buckets: Callable[[], Buckets]) -> None:
@@ -114,7 +115,8 @@ class PairedEndpoints(Endpoints):
             pair = Pair(blue, None, None)
             self._point(as_one(blue, None, None), pair, blue, {**blue.labels, **labels})
         others = {key: value for key, value in blue.labels.items() if not key.startswith(PREFIX)}
-        super().write_labels(blue, {**others, MODEL: labels[MODEL], PAIR: blue.ref.endpoint})
+        own = {MODEL: labels[MODEL], PAIR: blue.ref.endpoint}
+        super().write_labels(blue, {**others, **adopted(blue.labels), **own})
 
     def _point(self, endpoint: Endpoint, pair: Pair, live: Endpoint, labels: Mapping[str, str]) -> Endpoint:
         said = json.dumps(pointed(live, own_labels(labels), pair.pointer), indent=1).encode()

@@ -40,6 +40,11 @@ WRITES = frozenset(
 """The methods with which the functions change Vertex AI."""
 
 
+def at(endpoint: str | TargetRef) -> TargetRef:
+    """An endpoint; one that is only named is in the stories' project and region."""
+    return endpoint if isinstance(endpoint, TargetRef) else TargetRef(PROJECT, REGION, endpoint)
+
+
 class Cloud(Servers):
     """Local servers and short words for what happens on them."""
 
@@ -108,12 +113,12 @@ class Cloud(Servers):
             assert self.tick("assess_rollouts") == 200
             self.settle()
 
-    def serve(self, requests: int, errors: Mapping[str, float], endpoint: str = ENDPOINT) -> None:
+    def serve(self, requests: int, errors: Mapping[str, float], endpoint: str | TargetRef = ENDPOINT) -> None:
         """Report what the present split serves in this minute."""
-        found = self.endpoint(endpoint)
+        ref, found = at(endpoint), self.endpoint(endpoint)
         resource = Resource(
             "aiplatform.googleapis.com/Endpoint",
-            {"resource_container": NUMBER, "location": REGION, "endpoint_id": endpoint},
+            {"resource_container": NUMBER, "location": ref.region, "endpoint_id": ref.endpoint},
         )
         for deployed in found.deployed if found else ():
             served = requests * found.share(deployed.id) // 100 if found else 0
@@ -146,11 +151,11 @@ class Cloud(Servers):
         """What ``rollouts apply`` does."""
         self.world.store.put_policy(policy, "ml@example.com", self.now)
 
-    def endpoint(self, name: str = ENDPOINT) -> Endpoint | None:
+    def endpoint(self, name: str | TargetRef = ENDPOINT) -> Endpoint | None:
         """The endpoint as it is now."""
-        return self.world.endpoints.get(TargetRef(PROJECT, REGION, name))
+        return self.world.endpoints.get(at(name))
 
-    def split(self, name: str = ENDPOINT) -> dict[str, int]:
+    def split(self, name: str | TargetRef = ENDPOINT) -> dict[str, int]:
         """Version to percent."""
         found = self.endpoint(name)
         return {d.version: found.share(d.id) for d in found.deployed if found.share(d.id)} if found else {}

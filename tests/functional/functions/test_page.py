@@ -14,9 +14,10 @@ from shared import topics
 from shared.identity import ASSERTION
 from shared.rollout.record import Phase
 from tests.functional.functions.harness import Cloud
+from tests.functional.functions.journeys import Journey
 from tests.functional.functions.policies import ENDPOINT, STAGES, judged, policy
 from tests.functional.functions.test_experiment import BETTER, begin, lead, minutes
-from tests.functional.functions.test_targets import SECOND, in_order, on
+from tests.functional.functions.test_targets import ALL, SECOND, in_order
 
 ANN, EVE = "ann@example.com", "eve@example.com"
 SAME = {"Sec-Fetch-Site": "same-origin"}
@@ -95,10 +96,11 @@ def test_the_page_of_one_target_leads_to_the_others(ann: Visitor) -> None:
     ann.cloud.apply(in_order(checks=[]))
     ann.cloud.register("run-1")
     ann.cloud.settle()
-    page = ann.get(f"/rollouts/{on(ann.cloud, SECOND, '1').id}")
-    first = on(ann.cloud, ENDPOINT, "1").id
+    journey = Journey(ann.cloud, ALL)
+    page = ann.get(f"/rollouts/{journey.on(SECOND, '1').id}")
+    first = journey.on(ALL[0], "1").id
     assert f'<a href="/rollouts/{first}">us-central1/{ENDPOINT}  ◷ queued  0/2  0 %</a>' in page
-    assert f"<strong>us-central1/{SECOND}  ◷ queued  0/2  0 %</strong>" in page
+    assert f"<strong>us-central1/{SECOND.endpoint}  ◷ queued  0/2  0 %</strong>" in page
 
 
 def test_a_canary_is_shown_with_its_numbers_its_traffic_and_what_comes_next(trial: Visitor) -> None:

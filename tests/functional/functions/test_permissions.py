@@ -52,7 +52,13 @@ OF_OTHER_STORIES = {
         "aiplatform.models.list",
         "pubsub.topics.publish",
     },
-    "receive_command": {"aiplatform.endpoints.update"},  # an endpoint without our labels: test_adopt
+    # An endpoint without our labels: test_adopt; one in another region: test_adopt_regions.
+    "receive_command": {
+        "aiplatform.endpoints.update",
+        "aiplatform.models.get",
+        "aiplatform.models.list",
+        "aiplatform.models.update",
+    },
 }
 """What this story does not come by, function by function; every story refuses what is not granted."""
 OTHER_TOPICS = {

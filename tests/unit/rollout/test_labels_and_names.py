@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.rollout.labels import PREFIX, TrialLabels, read_labels, write_labels
+from shared.rollout.copies import known_at_home
+from shared.rollout.labels import ADOPTED, PREFIX, TrialLabels, adopt_as, read_labels, write_labels
 from shared.rollout.names import (
     copied_version,
     deployed_model_id,
@@ -19,7 +20,7 @@ from shared.rollout.names import (
     rollout_id,
     version_in,
 )
-from shared.rollout.observed import TargetRef
+from shared.rollout.observed import DeployedModel, Endpoint, TargetRef
 from tests.unit.rollout.worlds import REF, TRIAL_LABELS
 
 VALUE = re.compile(r"[a-z0-9_-]{0,63}")
@@ -103,6 +104,27 @@ def test_labels_are_read_back_as_written_and_those_of_others_survive(
     assert {key: value for key, value in written.items() if not key.startswith(PREFIX)} == others
     assert all(KEY.fullmatch(key) for key in written)
     assert all(VALUE.fullmatch(value) for key, value in written.items() if key.startswith(PREFIX))
+
+
+def test_what_an_adopted_model_is_survives_every_write() -> None:
+    before = adopt_as("1234567890123456789", "12") | {"vr-stable": "5"}
+    assert VALUE.fullmatch(before[ADOPTED])
+    assert write_labels(before, TrialLabels(stable="6"))[ADOPTED] == before[ADOPTED]
+
+
+@pytest.mark.parametrize("said", ["", "7", "7_", "7_x", "7_²", "8_3", "_"])
+def test_a_label_that_names_no_version_of_what_is_deployed_changes_nothing(said: str) -> None:
+    deployed = DeployedModel("7", "fraud", "2", 1, 1)
+    endpoint = Endpoint(REF, "e", {ADOPTED: said}, {"7": 100}, (deployed,))
+    assert known_at_home(endpoint).deployed == (deployed,)
+
+
+def test_an_adopted_model_is_called_by_its_number_at_home() -> None:
+    others = DeployedModel("8", "fraud", "5", 1, 1, copied_as="3")
+    endpoint = Endpoint(REF, "e", adopt_as("7", "4"), {"7": 100}, (DeployedModel("7", "fraud", "2", 1, 1), others))
+    known = known_at_home(endpoint)
+    assert [(d.version, d.registered) for d in known.deployed] == [("4", "2"), ("5", "3")]
+    assert known_at_home(known) == known
 
 
 def test_a_trial_needs_at_most_ten_labels_so_fifty_four_others_fit() -> None:
