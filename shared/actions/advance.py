@@ -99,8 +99,8 @@ def look(
     is_turn = is_queued and (before is None or before.phase is Phase.PROMOTED)
     home = home_of(world, policy)
     version = world.registry.version(*home, rollout.model, rollout.version) if is_turn else None
-    budget = _budget(world, policy, rollout, endpoint) if is_turn else Standing()
     gate, work = _gate(world, policy, rollout, version) if version else (None, None)
+    budget = _budget(world, policy, rollout, endpoint, work) if is_turn else Standing()
     return Situation(
         policy=policy,
         rollout=rollout,
@@ -123,6 +123,7 @@ def look(
         busy=world.store.busy(rollout.target) if is_queued else "",
         barred=_barred(world, policy, rollout, now) or budget.waits,
         over_budget=budget.over,
+        short_of_budget=budget.waits,
     )
 
 
@@ -131,11 +132,12 @@ def _barred(world: World, policy: Policy, rollout: Rollout, now: datetime) -> st
     return why_barred(policy.rollout, world.store.stops(rollout.model), now, has_begun=has_begun)
 
 
-def _budget(world: World, policy: Policy, rollout: Rollout, endpoint: Endpoint | None) -> Standing:
+def _budget(world: World, policy: Policy, rollout: Rollout, endpoint: Endpoint | None, work: Work | None) -> Standing:
     """Whether there is money for it; prices are read only where a policy has a budget."""
     if policy.budget is None:
         return Standing()
-    found = standing(policy, endpoint, rollout.version, prices_in_force(world), rollout.target.region)
+    asked = work.asked if work else ()
+    found = standing(policy, endpoint, rollout.version, prices_in_force(world), rollout.target.region, asked)
     if found.unknown:
         log.warning(f"the budget of {rollout.model} cannot be held against v{rollout.version}: {found.unknown}")
     return found

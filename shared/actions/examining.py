@@ -16,7 +16,7 @@ from shared.actions.policies import home_of
 from shared.actions.record import publish_due, record_entry
 from shared.actions.turn import Turn
 from shared.errors import ConflictError, NotFoundError, PermanentError, RefusedError, RolloutsError
-from shared.policy.gate import BatchMachine, FixedSet
+from shared.policy.gate import FixedSet
 from shared.policy.schema import Policy
 from shared.rollout import answers as made
 from shared.rollout.aliases import CHAMPION, desired_aliases
@@ -110,10 +110,9 @@ def _ask(turn: Turn, spec: FixedSet, task: Task, before: StoredAnswers | None) -
 
 
 def _start(turn: Turn, spec: FixedSet, stored: StoredAnswers) -> None:
-    world, machine = turn.world, turn.situation.policy.machine
-    usual = BatchMachine(type=machine.type, accelerator=machine.accelerator)
+    world = turn.world
     try:
-        name = world.batch_jobs.create(stored.answers, spec, spec.machine or usual)
+        name = world.batch_jobs.create(stored.answers, spec, turn.situation.policy.batch_machine)
     except (RefusedError, NotFoundError) as exc:
         _fail(world, stored, f"Vertex AI refused it: {exc}")
         return

@@ -179,8 +179,9 @@ class Budget(Strict):
     """What one target may cost."""
 
     monthly_usd: float = Field(gt=0, le=100_000_000, allow_inf_nan=False)
-    """US dollars for a month of 720 hours, at list prices: everything on the endpoint, and the candidate with as many replicas as the stable. A
-    rollout that would exceed it is not started; one that would fit once what is at 0 % is gone waits. It never holds a rollback."""
+    """US dollars for a month of 720 hours, at list prices: everything on the endpoint, and the candidate with as many replicas as the stable.
+    Before the gate asks for batch predictions those too, each for its whole ``deadline``. A rollout that would exceed it is not started; one that
+    would fit once what is at 0 % is gone waits. It never holds a rollback."""
 
 
 class Replicas(Strict):
@@ -276,6 +277,13 @@ class Policy(Strict):
     ] = Field(default=[])
     """Names of channels; their addresses and secrets are the deployment's (NOTIFY_CHANNELS), never the policy's. With ``?from=warning`` or
     ``?from=error`` a channel gets only what is at least as serious."""
+
+    @property
+    def batch_machine(self) -> BatchMachine:
+        """What a batch prediction of the gate runs on."""
+        fixed = self.gate.fixed_set
+        usual = BatchMachine(type=self.machine.type, accelerator=self.machine.accelerator)
+        return fixed.machine if fixed and fixed.machine else usual
 
     @model_validator(mode="after")
     def _apart(self) -> Self:

@@ -48,6 +48,11 @@ class Work:
     tasks: tuple[Task, ...]
     sentence: str
 
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The versions whose answers have to be paid for: a job for each."""
+        return tuple(task.version for task in self.tasks if task.action == "ask")
+
 
 def plan_answers(
     spec: FixedSet, candidate: Side, champion: Side | None, since: datetime, now: datetime

@@ -60,11 +60,15 @@ def plan_queued(s: Situation) -> Step:
 
 
 def _plan_work(s: Situation) -> Step | None:
-    """Who is paused has nothing asked for; what was asked for before goes on by itself."""
+    """Who is paused, or has no money, has nothing asked for; what was asked for before goes on by itself."""
     if s.work is None or not s.work.tasks:
         return None
     if s.rollout.hold:
         return Wait(f"paused by {s.rollout.hold.by}: {s.rollout.hold.reason}")
+    if s.work.asked:
+        early = _plan_budget(s) or (Wait(s.short_of_budget) if s.short_of_budget else None)
+        if early:
+            return early
     return Examine(s.work.tasks, s.work.sentence)
 
 

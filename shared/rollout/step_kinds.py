@@ -336,6 +336,8 @@ class Situation:
     """Why nothing may go forward now (a freeze, or no window is open); never asked on the way back."""
     over_budget: str = ""
     """Why its machines would cost too much; only for a queued rollout."""
+    short_of_budget: str = ""
+    """Why they would cost too much now, and will not soon; part of ``barred``, which the gate does not ask."""
 
 
 def pause(s: Situation, reason: str, by: str = "policy") -> Step:

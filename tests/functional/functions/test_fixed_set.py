@@ -109,6 +109,37 @@ def first(cloud: Cloud, **changes: Any) -> None:
     assert cloud.split() == {"1": 100}, [e.sentence for e in cloud.ledger("1")]
 
 
+def test_nothing_is_asked_that_the_budget_does_not_allow(cloud: Cloud, signed: Issuer) -> None:
+    """GIVEN a stable and a candidate of 78.66 a month each WHEN a job of two hours comes on top, at most 0.22 THEN
+    it is not asked for over the budget, is within it, and waits for as long as what has lost its traffic still costs.
+    """
+    first(cloud)
+    cloud.apply(examined(budget={"monthly_usd": 157.4}))
+    with cloud.cost() as calls:
+        begin(cloud, "run-2")
+    assert not calls["CreateBatchPredictionJob"]
+    assert cloud.rollout("2").phase is Phase.REJECTED
+    assert cloud.rollout("2").sentence == (
+        "Refused v2: together they would cost $157.54 a month (v1 1 x n1-standard-2 at $0.10925 + v2 1 x n1-standard-2 at $0.10925"
+        " + the batch prediction of v2 1 x n1-standard-2 at $0.10925 for at most 2h), over the budget of $157.40"
+    )
+    cloud.apply(examined(budget={"monthly_usd": 157.6}))
+    begin(cloud, "run-3")
+    until_judged(cloud, "3")
+    minutes(cloud, 13)
+    assert cloud.split() == {"1": 90, "3": 10}
+    cloud.tell("abort", "3")
+    with cloud.cost() as calls:
+        begin(cloud, "run-4")
+        minutes(cloud, 2)
+    assert not calls["CreateBatchPredictionJob"]
+    assert cloud.rollout("4").phase is Phase.QUEUED
+    cloud.advance(minutes=15)
+    assert cloud.tick("retire_models") == 200
+    minutes(cloud, 6)
+    assert jobs(cloud)[-1].label.startswith("churn-v4"), [job.label for job in jobs(cloud)]
+
+
 def test_a_version_whose_answers_to_the_fixed_set_are_the_champions_goes_on(cloud: Cloud) -> None:
     """GIVEN a champion that has answered the set WHEN a version answers as well THEN it goes on, and the champion was not asked again."""
     with cloud.cost() as calls:

@@ -49,6 +49,41 @@ def test_what_is_at_0_percent_and_will_be_gone_is_waited_for() -> None:
     assert found.waits.endswith("over the budget of $320.00; what is at 0 % will be gone")
 
 
+FIXED = {
+    "instances": "gs://golden/*.jsonl",
+    "output": "gs://answers",
+    "metrics": [{"name": "mean", "kind": "mean", "at_least": 0}],
+}
+
+
+def gated(limit: float, *asked: str, **fixed: Any) -> Any:
+    """Two machines of 157.32 a month, and a job for each version that is asked."""
+    machines = {"type": "n1-standard-4", "replicas": {"min": 1, "max": 4}}
+    ours = policy(machine=machines, budget={"monthly_usd": limit}, gate={"fixed_set": FIXED | fixed})
+    return standing(ours, endpoint(machine("1", 1)), "2", shipped(), "us-central1", asked)
+
+
+def test_a_batch_prediction_of_the_gate_counts_for_as_long_as_it_may_take() -> None:
+    # 314.64 for the machines that serve, 6 h of one at 0.2185 for each job.
+    assert gated(314.64).over == "", "what has been asked is paid for already"
+    assert gated(315.96, "2").over == ""
+    assert gated(315.9, "2").over == (
+        "together they would cost $315.95 a month (v1 1 x n1-standard-4 at $0.21850 + v2 1 x n1-standard-4 at $0.21850"
+        " + the batch prediction of v2 1 x n1-standard-4 at $0.21850 for at most 6h), over the budget of $315.90"
+    )
+    assert gated(317, "2", "1").over.endswith("over the budget of $317.00")
+    assert gated(316, "2", deadline="30m").over == ""
+
+
+def test_its_own_machine_and_replicas_are_counted_and_a_machine_without_a_price_concludes_nothing() -> None:
+    gpu = {"type": "n1-standard-4", "accelerator": {"type": "NVIDIA_TESLA_T4", "count": 2}, "replicas": 3}
+    said = gated(314.65, "2", machine=gpu, deadline="1h").over
+    assert "the batch prediction of v2 3 x n1-standard-4 + 2 x NVIDIA_TESLA_T4 at $" in said
+    assert "for at most 1h), over the budget" in said
+    found = gated(1, "2", machine={"type": "m9-standard-4"})
+    assert (found.over, found.unknown) == ("", "no price of m9-standard-4 in us-central1 is known")
+
+
 def test_without_a_price_nothing_is_concluded() -> None:
     found = within(1, machine("1", 1, machine="m9-standard-4"))
     assert (found.over, found.waits) == ("", "")
