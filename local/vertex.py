@@ -16,6 +16,7 @@ from pathlib import Path
 from local.sinks import LogSinks
 from vertex_emulator.config import config_from
 from vertex_emulator.ending import on_signal
+from vertex_emulator.garbage import collect_rarely
 from vertex_emulator.history import EndpointSnapshot
 from vertex_emulator.monitoring.server import Monitoring
 from vertex_emulator.server import Emulator
@@ -48,6 +49,7 @@ def main(arguments: list[str] | None = None) -> None:
         extra_handlers=monitoring.handlers(),
     )
     monitoring.start()
+    collect_rarely()
     print(f"VERTEX_EMULATOR_HOST={emulator.start(options.port)}", flush=True)
     told_to_end()
     emulator.stop()

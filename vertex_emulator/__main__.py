@@ -17,6 +17,7 @@ from vertex_emulator.administration import read_state, write_state
 from vertex_emulator.config import Config, load_config
 from vertex_emulator.ending import on_signal
 from vertex_emulator.errors import ApiError
+from vertex_emulator.garbage import collect_rarely
 from vertex_emulator.stack import LocalVertex, Ports
 
 
@@ -62,6 +63,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{name}={value}")
     if local.tls_address:
         print(f"# aiplatform.init(api_endpoint={local.tls_address!r}, credentials=AnonymousCredentials(), ...)")
+    collect_rarely()
     print("# Ready.", flush=True)
     told_to_end()
     if options.state:

@@ -89,10 +89,11 @@ class Endpoints:
         """List the endpoints of a location."""
         parent = self._state.projects.location(request.parent)
         matches = compile_filter(request.filter, ("endpoint", "display_name", "labels", "base_model_name"))
+        here = f"{parent}/endpoints/"
         found = [
             endpoint
             for name, endpoint in self._state.endpoints.items()
-            if name.startswith(f"{parent}/endpoints/") and (not request.filter or matches(_fields(endpoint)))
+            if name.startswith(here) and (not request.filter or matches(_fields(endpoint)))
         ]
         found = order(found, request.order_by, _fields, _ORDER)
         shown, token = page(found, request.page_size, request.page_token)

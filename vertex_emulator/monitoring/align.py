@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from vertex_emulator.monitoring import protos
 from vertex_emulator.monitoring.distribution import Distribution
-from vertex_emulator.monitoring.filter import field_of
+from vertex_emulator.monitoring.filter import field_of, owner_and_label
 from vertex_emulator.monitoring.protos import Message
 from vertex_emulator.monitoring.rpc import invalid_field, unsupported
 from vertex_emulator.monitoring.series import Kind, Point, Series, SeriesId, Value, ValueType
@@ -136,8 +136,7 @@ def _align(series: Series, step: Step, end: float) -> Series:
     if step.aligner == "ALIGN_NEXT_OLDER" and periods:
         _carry_forward(periods, step.period, end)
     operation = _aligner(step)
-    kind = _ALIGNERS[step.aligner].outcome(series.kind, series.value_type)[0]
-    type_ = _ALIGNERS[step.aligner].outcome(series.kind, series.value_type)[1]
+    kind, type_ = _ALIGNERS[step.aligner].outcome(series.kind, series.value_type)
     width = 0.0 if kind is Kind.GAUGE else step.period
     return Series(series.id, kind, type_, [Point(at - width, at, operation(periods[at]), at) for at in sorted(periods)])
 
@@ -200,7 +199,7 @@ def _grouped(id_: SeriesId, group_by: Sequence[str]) -> SeriesId:
     """The identity that a group's series share: only the labels that are grouped by."""
     kept: dict[str, list[tuple[str, str]]] = {"metric": [], "resource": []}
     for selector in group_by:
-        owner, _, label = selector.replace(".label.", ".labels.", 1).partition(".labels.")
+        owner, label = owner_and_label(selector)
         value = field_of(id_, selector)
         if owner in kept and label and value:
             kept[owner].append((label, value))
@@ -222,7 +221,10 @@ def _number(value: Value) -> float:
 
 
 def _merged(values: Sequence[Value]) -> Distribution:
+    """All of them together. A single one is itself: what a reader gets nobody else changes."""
     distributions = [value for value in values if isinstance(value, Distribution)]
+    if len(distributions) == 1:
+        return distributions[0]
     total = distributions[0].copy()
     for one in distributions[1:]:
         total.merge(one)

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from vertex_emulator.monitoring import protos
@@ -72,6 +72,11 @@ class Buckets:
             growing = options.exponential_buckets
             return cls.exponential(growing.num_finite_buckets, growing.growth_factor, growing.scale)
         return cls.explicit(tuple(options.explicit_buckets.bounds) or (0.0,))
+
+    @cached_property
+    def proto(self) -> Message:
+        """The layout as ``to_proto`` makes it, made once: to be read only."""
+        return self.to_proto()
 
     def to_proto(self) -> Message:
         """The layout as ``google.api.Distribution.BucketOptions``."""
@@ -184,11 +189,13 @@ class Distribution:
 
     def to_proto(self) -> Message:
         """The distribution as Google's message; trailing empty buckets are left out, as the message's comment allows."""
-        last = max(self.counts, default=-1)
+        counts = [0] * (max(self.counts, default=-1) + 1)
+        for bucket, count in self.counts.items():
+            counts[bucket] = count
         return protos.Distribution(
             count=self.count,
             mean=self.mean,
             sum_of_squared_deviation=self.squared_deviation,
-            bucket_options=self.buckets.to_proto(),
-            bucket_counts=[self.counts.get(i, 0) for i in range(last + 1)],
+            bucket_options=self.buckets.proto,
+            bucket_counts=counts,
         )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from vertex_emulator.monitoring.rpc import invalid_field
 from vertex_emulator.monitoring.series import SeriesId
@@ -21,7 +22,13 @@ Resolve = Callable[[str], str]
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*')|(?P<op>!=|>=|<=|=|:|>|<|\(|\)|,|-(?=[A-Za-z]))|(?P<word>[^\s"'()=!<>:,]+))"""
 )
-_FUNCTIONS = {"one_of", "starts_with", "ends_with", "has_substring", "monitoring.regex.full_match"}
+_FUNCTIONS: dict[str, Callable[[str, tuple[str, ...]], bool]] = {
+    "one_of": lambda actual, values: actual in values,
+    "starts_with": lambda actual, values: actual.startswith(values[0]),
+    "ends_with": lambda actual, values: actual.endswith(values[0]),
+    "has_substring": lambda actual, values: values[0] in actual,
+    "monitoring.regex.full_match": lambda actual, values: re.fullmatch(values[0], actual) is not None,
+}
 
 
 @dataclass(frozen=True)
@@ -41,15 +48,8 @@ class Comparison:
 
     def _holds(self, actual: str) -> bool:
         value = self.values[0]
-        tests: dict[str, Callable[[], bool]] = {
-            "one_of": lambda: actual in self.values,
-            "starts_with": lambda: actual.startswith(value),
-            "ends_with": lambda: actual.endswith(value),
-            "has_substring": lambda: value in actual,
-            "monitoring.regex.full_match": lambda: re.fullmatch(value, actual) is not None,
-        }
         if self.function:
-            return tests[self.function]()
+            return _FUNCTIONS[self.function](actual, self.values)
         if self.operator == ":":
             return value in actual if value != "*" else actual != ""
         if self.operator in ("=", "!="):
@@ -228,9 +228,18 @@ def field_of(id_: SeriesId, selector: str) -> str:
         return id_.metric
     if selector == "resource.type":
         return id_.resource
+    owner, label = owner_and_label(selector)
+    for key, value in id_.metric_labels if owner == "metric" else id_.resource_labels if owner == "resource" else ():
+        if key == label:
+            return value
+    return ""
+
+
+@lru_cache(maxsize=1024)
+def owner_and_label(selector: str) -> tuple[str, str]:
+    """``metric`` or ``resource``, and the label: asked again for every series of a listing."""
     owner, _, label = _normal(selector).partition(".labels.")
-    labels = id_.metric_labels if owner == "metric" else id_.resource_labels if owner == "resource" else ()
-    return next((value for key, value in labels if key == label), "")
+    return owner, label
 
 
 def _is_known(selector: str) -> bool:

@@ -41,27 +41,23 @@ def to_value(message: Message) -> tuple[Value, ValueType] | None:
 
 def to_point(point: Point, type_: ValueType) -> Message:
     """A ``Point`` message."""
-    message = protos.Point()
+    value = point.value.to_proto() if isinstance(point.value, Distribution) else point.value
+    message = protos.Point(value={_FIELDS[type_]: value})
     set_time(message.interval.start_time, point.start)
     set_time(message.interval.end_time, point.end)
-    if isinstance(point.value, Distribution):
-        message.value.distribution_value.CopyFrom(point.value.to_proto())
-    else:
-        setattr(message.value, _FIELDS[type_], point.value)
     return message
 
 
 def to_series(series: Series, points: Sequence[Point], unit: str) -> Message:
     """A ``TimeSeries`` message with ``points``, newest first, as the service orders them."""
-    message = protos.TimeSeries(
+    return protos.TimeSeries(
         metric=protos.Metric(type=series.id.metric, labels=dict(series.id.metric_labels)),
         resource=protos.MonitoredResource(type=series.id.resource, labels=dict(series.id.resource_labels)),
-        metric_kind=protos.MetricDescriptor.MetricKind.Value(series.kind),
-        value_type=protos.MetricDescriptor.ValueType.Value(series.value_type),
+        metric_kind=str(series.kind),
+        value_type=str(series.value_type),
         unit=unit,
+        points=[to_point(point, series.value_type) for point in points],
     )
-    message.points.extend(to_point(point, series.value_type) for point in points)
-    return message
 
 
 def kind_of(number: int) -> Kind | None:
