@@ -8,7 +8,8 @@ from flask.typing import ResponseReturnValue
 
 from shared import runtime
 from shared.actions.access import ForbiddenError
-from shared.actions.command import obey, parse_command
+from shared.actions.command import parse_command
+from shared.actions.obeying import obey
 from shared.actions.refusals import About, note_refusal
 from shared.errors import PermanentError, RefusedError, TransientError
 from shared.identity import UnauthenticatedError

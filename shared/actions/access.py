@@ -27,7 +27,7 @@ class Named:
 
 
 def is_allowed(world: World, policy: Policy, rollout: Rollout, command: str, actor: str) -> bool:
-    """Whether this person may: for those who ask before they offer it. ``obey`` asks again."""
+    """Whether this person may: for those who ask before they offer it. whoever carries it out asks again."""
     of_stage = approvers(policy, rollout) if command == "approve" else ()
     people = of_stage or operators(world, policy.model, policy.access.operators).people
     return actor.casefold() in {one.casefold() for one in people}

@@ -309,7 +309,7 @@ class _Page:
 
     def _act(self, rollout: Rollout, command: str) -> Answer:
         self._refuse_forgery(rollout, command)
-        from shared.actions.command import obey  # all that a command may do; who only looks should not wait for it
+        from shared.actions.steering import steer  # all that a command may do; who only looks should not wait for it
 
         form = self._asked.form
         said: dict[str, Any] = {
@@ -321,7 +321,7 @@ class _Page:
         if form.get("traffic", "").isdigit():
             said["traffic"] = int(form["traffic"])
         try:
-            obey(self._world, checked(said), self._asked.actor)
+            steer(self._world, checked(said), self._asked.actor)
         except RefusedError as exc:
             found = self._store.get_rollout(rollout.id)
             return self._ask(found.rollout if found else rollout, command, str(exc), 409)

@@ -26,7 +26,8 @@ from local.host import discover
 from local.pubsub import PubsubServer
 from local.pubsub.clients import publisher_at, subscriber_at
 from shared import topics, wiring
-from shared.actions.command import Command, obey
+from shared.actions.command import Command
+from shared.actions.obeying import obey
 from shared.events.alert import Alert, alert_message
 from shared.events.model import ModelUploaded, model_uploaded_message
 from shared.policy.schema import Policy
