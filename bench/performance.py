@@ -166,14 +166,14 @@ def _scale(found: Mapping[str, Any]) -> Iterator[Bar]:
         6,
     )
     yield Bar(f"store writes of the tick over {name}", most["writes"], 2 * most["ticks"] + most["rollouts"] / 100)
-    yield Bar(f"the tick over {name}", most["seconds"], TICK_SECONDS, " s")
+    shards = f", in {most['ticks']} shards at once" if most["ticks"] > 1 else ""
+    yield Bar(f"the tick over {name}{shards}", most["seconds"], TICK_SECONDS, " s")
     if most["ticks"] > 1:
         yield Bar("its longest shard, when the others do not run at the same time", most["alone_seconds"], unit=" s")
     yield Bar("its memory, the largest process", most["mib"], 512, " MiB")
-    hundred = next((one for one in growth if one["rollouts"] == 100), None)
-    if hundred and most["rollouts"] > 100:
-        per = [one["cpu_seconds"] / one["rollouts"] for one in (hundred, most)]
-        yield Bar(f"CPU per rollout, {name} by 100", per[1] / per[0], 1.2)
+    if flat := found.get("flat"):
+        what = f"CPU per rollout, {flat['rollouts']:,} rollouts by {flat['few']}, measured in turns"
+        yield Bar(what, flat["cpu_seconds"] / flat["few_cpu_seconds"], 1.2)
     busy = found.get("busy")
     same = next((one for one in growth if busy and one["rollouts"] == busy["rollouts"]), None)
     if busy and same:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -41,7 +41,10 @@ CHECKS = [
 ]
 
 
-def policy(model: str) -> Policy:
+STAGES = ({"traffic": 10}, {"traffic": 50}, {"traffic": 100})
+
+
+def policy(model: str, stages: Sequence[Mapping[str, Any]] = STAGES) -> Policy:
     """The policy of one endpoint; all differ in their names only."""
     content: dict[str, Any] = {
         "model": model,
@@ -50,7 +53,7 @@ def policy(model: str) -> Policy:
         "machine": {"type": "n1-standard-2", "replicas": {"min": 1, "max": 2}},
         "rollout": {
             "advance": "evidence",
-            "stages": [{"traffic": 10}, {"traffic": 50}, {"traffic": 100}],
+            "stages": list(stages),
             "metrics": {"lag": "4m", "settle": "1m"},
             "checks": CHECKS,
             "standby": {"hold": "10m", "for": "20m"},
@@ -100,13 +103,20 @@ class Soak:
     """Plays trials on a cloud until all have ended."""
 
     def __init__(
-        self, cloud: SoakCloud, trials: Sequence[Trial], at_once: int, seed: int, names: str = "soak-{:03}"
+        self,
+        cloud: SoakCloud,
+        trials: Sequence[Trial],
+        at_once: int,
+        seed: int,
+        names: str = "soak-{:03}",
+        stages: Sequence[Mapping[str, Any]] = STAGES,
     ) -> None:
         self.trials = list(trials)
         self.ticks: list[TickCost] = []
         self._cloud = cloud
         self._waiting = iter(self.trials)
         self._seed = seed
+        self._stages = stages
         self._names = (names.format(number) for number in itertools.count(1))
         self._live: list[Place] = [self._open() for _ in range(min(at_once, len(self.trials)))]
 
@@ -134,7 +144,7 @@ class Soak:
     def _open(self) -> Place:
         """Another endpoint, and the registration of its first version."""
         place = Place(next(self._names), self._cloud.now)
-        self._cloud.world.store.put_policy(policy(place.model), "soak@example.com", self._cloud.now)
+        self._cloud.world.store.put_policy(policy(place.model, self._stages), "soak@example.com", self._cloud.now)
         self._register(place)
         return place
 

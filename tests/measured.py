@@ -12,7 +12,11 @@ def scale_results(sizes: Sequence[int], most_on_firestore: int = 0) -> dict[str,
     growth += [_growth(n, "firestore") for n in sizes if n <= most_on_firestore]
     busy = {**_growth(1000, "sqlite"), "cpu_seconds": 8.0} if 1000 in sizes else None
     peers = [{"rollouts": n, "calls": 7 * n, "refused": 0, "seconds": n / 300} for n in sizes if n <= 1000]
-    return {"rps": 10.0, "growth": growth, "peers": peers, "recovery": None, "busy_rps": 100.0, "busy": busy}
+    flat = {"rollouts": max(sizes), "few": 100, "cpu_seconds": 0.0044, "few_cpu_seconds": 0.0042}
+    return {
+        "rps": 10.0, "growth": growth, "peers": peers, "recovery": None, "busy_rps": 100.0, "busy": busy,
+        "flat": flat if max(sizes) > 100 else None,
+    }  # fmt: skip
 
 
 def _growth(rollouts: int, store: str) -> dict[str, Any]:

@@ -4,7 +4,8 @@ Every rollout is a canary at 10 % of 10 requests per second (``--rps``) with thr
 functions have brought there. The function runs in processes of its own, the servers in another, with paging and Google's quotas, and with the delays
 of a call within a region (reads 80 ms, writes 150 ms, the store 20 ms). What one tick has no time for is divided into ticks at the same
 moment, each in a process of its own, and once more one after the other: two processors may be threads of one core, where each is slower while
-the other works. The measured ticks follow a first one that is not. One more row has ten times the traffic (``--busy-rps``): Monitoring's points
+the other works. The measured ticks follow a first one that is not. What a rollout costs among many and among few is measured in turns, without
+delays, since a machine that others use too changes its speed. One more row has ten times the traffic (``--busy-rps``): Monitoring's points
 are as many, so whether a tick costs more, and needs more shards, is a matter of the evidence alone.
 """
 
@@ -17,7 +18,6 @@ import statistics
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,13 +25,11 @@ from typing import Any
 
 from bench.numbers import table
 from bench.performance import TICK_SECONDS
+from bench.scale.fleet import LAG, fleet
 from bench.scale.machine import READ, STORE, WRITE, Asked, environment_of, fill, servers, store
 from bench.scale.prototype import Prototype, make_prototype
 from bench.trial import BenchError
 from shared.actions.assess import MOST
-
-LAG = 4
-"""Minutes of the policy's lag: up to then a tick reads."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Growth:
     ticks: int
     """Processes that the tick is divided into."""
     seconds: float
-    """From waking the first to the end of the last."""
+    """From the schedule's tick, which asks for the parts where there are several, to the end of the last."""
     alone_seconds: float
     """The longest of them, when one begins after the other has ended: each has an instance of its own in the cloud."""
     cpu_seconds: float
@@ -60,6 +58,16 @@ class Growth:
     documents: int
     """That were read."""
     writes: int
+
+
+@dataclass(frozen=True)
+class Flatness:
+    """What a rollout costs among many and among few, in seconds of the function's processor time."""
+
+    rollouts: int
+    few: int
+    cpu_seconds: float
+    few_cpu_seconds: float
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,7 @@ class Results:
     busy: Growth | None = None
     """The same with so many requests per second for each endpoint."""
     skipped: tuple[str, ...] = ()
+    flat: Flatness | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -109,6 +118,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rps", type=float, default=10.0, help="requests per second of each endpoint")
     parser.add_argument("--busy-rps", type=float, default=100.0, help="the same of one more row, on SQLite")
     parser.add_argument("--busy-rollouts", type=int, default=1000, help="the rollouts of that row; 0 leaves it out")
+    parser.add_argument("--few", type=int, default=100, help="rollouts whose cost is measured in turns with the most")
     parser.add_argument("--pause", type=int, default=60, help="minutes without ticks, for the recovery")
     parser.add_argument("--most-on-emulator", type=int, default=1000, help="rollouts on Google's Firestore emulator")
 
@@ -138,6 +148,10 @@ def run(options: argparse.Namespace) -> Results:
         if options.busy_rollouts:
             _progress(f"{options.busy_rollouts} rollouts on sqlite, {options.busy_rps:g} requests per second each")
             busy = _grow(prototype, "sqlite", options.busy_rollouts, options.busy_rps, options.ticks, folder)
+        flat = None
+        if (most := max(options.rollouts)) > options.few:
+            _progress(f"{most} and {options.few} rollouts in turns")
+            flat = _alternately(prototype, most, options, folder)
         peers = []
         for number in [n for n in options.rollouts if n <= 1000]:
             _progress(f"one query per rollout and metric, {number} rollouts")
@@ -146,67 +160,66 @@ def run(options: argparse.Namespace) -> Results:
         _progress(f"{options.pause} minutes without ticks, {some} rollouts")
         recovery = _recover(prototype, some, options.rps, options.pause, folder)
     return Results(
-        options.rps, tuple(growth), tuple(peers), recovery, options.busy_rps if busy else 0.0, busy, tuple(skipped)
+        options.rps,
+        tuple(growth),
+        tuple(peers),
+        recovery,
+        options.busy_rps if busy else 0.0,
+        busy,
+        tuple(skipped),
+        flat,
     )
 
 
 def _grow(prototype: Prototype, kind: str, number: int, rps: float, ticks: int, folder: Path) -> Growth:
-    parts = max(1, -(-number // MOST))
-    with tempfile.TemporaryDirectory(dir=folder) as own, ExitStack() as stack:
-        place = stack.enter_context(store(kind, Path(own)))
-        fill(place, prototype, number)
-        google = stack.enter_context(servers(prototype, number, rps, Path(own), (READ, WRITE)))
-        found = environment_of(google, place, Path(own) / "functions.log")
-        delay = str(0.0 if kind == "firestore" else STORE)
-        tickers = [stack.enter_context(Asked("bench.scale.ticker", delay, environment=found)) for _ in range(parts)]
-        now = prototype.now.timestamp()
-        seen, before = [], Counter[str]()
+    with fleet(prototype, kind, number, rps, folder) as some:
+        seen = []
         for tick in range(ticks + 1):
-            now += 60
-            google.ask(
-                now=now, minutes=[now // 60 * 60 - 60 * (LAG - 1), now // 60 * 60 - 60 * LAG][: 2 if not tick else 1]
-            )
-            answers = _tick(tickers, now)
-            after = Counter(google.ask()["calls"])
+            some.minute()
+            before = some.calls()
+            divided, answers = some.divide(), some.at_once()
             if tick:
-                seen.append((answers, after - before))
-            before = after
-        now += 60
-        google.ask(now=now, minutes=[now // 60 * 60 - 60 * (LAG - 1)])
-        return _growth(number, kind, seen, _one_by_one(tickers, now))
+                seen.append((divided, answers, some.calls() - before))
+        some.minute()
+        return _growth(number, kind, seen, [some.part(part) for part in range(some.parts)])
 
 
-def _tick(tickers: Sequence[Asked], now: float) -> list[dict[str, Any]]:
-    """All parts of one tick at once."""
-    for shard, ticker in enumerate(tickers):
-        ticker.tell(now=now, tick={"shard": shard, "shards": len(tickers)})
-    return [_answered(ticker.hear()) for ticker in tickers]
-
-
-def _one_by_one(tickers: Sequence[Asked], now: float) -> list[dict[str, Any]]:
-    """The same parts, each when the one before has ended."""
-    return [
-        _answered(ticker.ask(now=now, tick={"shard": shard, "shards": len(tickers)}))
-        for shard, ticker in enumerate(tickers)
-    ]
-
-
-def _answered(answer: dict[str, Any]) -> dict[str, Any]:
-    if answer["status"] != 200:
-        raise BenchError(f"a tick was answered with {answer['status']}")
-    return answer
+def _alternately(prototype: Prototype, number: int, options: argparse.Namespace, folder: Path) -> Flatness:
+    """Many and few in turns, so that both meet the machine as it is: its speed changes from one second to the next."""
+    with (
+        fleet(prototype, "sqlite", number, options.rps, folder, is_far=False) as many,
+        fleet(prototype, "sqlite", options.few, options.rps, folder, is_far=False) as few,
+    ):
+        of_many, of_few = [], []
+        for turn in range(options.ticks + 1):
+            many.minute()
+            for part in range(many.parts):
+                found = many.part(part)["cpu_seconds"]
+                beside = []
+                for _ in range(8):
+                    few.minute()
+                    beside.append(few.part(0)["cpu_seconds"])
+                if turn:
+                    of_many.append(found)
+                    of_few += beside
+        return Flatness(
+            number, options.few, sum(of_many) / options.ticks / number, statistics.fmean(of_few) / options.few
+        )
 
 
 def _growth(
-    number: int, kind: str, seen: list[tuple[list[dict[str, Any]], Counter[str]]], one_by_one: list[dict[str, Any]]
+    number: int,
+    kind: str,
+    seen: list[tuple[list[dict[str, Any]], list[dict[str, Any]], Counter[str]]],
+    one_by_one: list[dict[str, Any]],
 ) -> Growth:
     parts = len(one_by_one)
 
     def median(values: list[float]) -> float:
         return statistics.median(values)
 
-    stores = [sum((Counter(a["store"]) for a in answers), Counter[str]()) for answers, _ in seen]
-    calls = [c for _, c in seen]
+    stores = [sum((Counter(a["store"]) for a in (*divided, *answers)), Counter[str]()) for divided, answers, _ in seen]
+    calls = [c for *_, c in seen]
     pages = math.ceil(number / 100) * parts
     vertex = [sum(c[m] for m in ("ListEndpoints", "GetEndpoint", "GetOperation")) for c in calls]
     judged = {c["ListTimeSeries"] for c in calls}
@@ -216,10 +229,12 @@ def _growth(
         number,
         kind,
         parts,
-        median([max(a["seconds"] for a in answers) for answers, _ in seen]),
+        median(
+            [sum(d["seconds"] for d in divided) + max(a["seconds"] for a in answers) for divided, answers, _ in seen]
+        ),
         max(a["seconds"] for a in one_by_one),
         sum(a["cpu_seconds"] for a in one_by_one),
-        max(a["most_mib"] for answers, _ in seen for a in answers),
+        max(a["most_mib"] for _, answers, _ in seen for a in answers),
         round(median([v - pages + parts for v in vertex])),
         pages,
         round(median([c["ListTimeSeries"] for c in calls])),
@@ -292,10 +307,12 @@ def show(results: Results) -> str:
     if results.busy:
         rows.append(_row(results.busy, results.busy_rps))
     peers = [(f"{p.rollouts:,}", f"{p.calls:,}", f"{p.refused:,}", f"{p.seconds:.1f}") for p in results.peers]
+    flat = results.flat
     parts = [
         "one tick; every endpoint has so many requests per second, a tenth of them for the candidate",
         table(head, rows, frozenset({2})),
         *_shards(results),
+        *([_flatness(flat)] if flat else []),
         table(("one query per rollout and metric", "calls", "refused by quota", "seconds without delays"), peers),
     ]
     if r := results.recovery:
@@ -321,6 +338,13 @@ def _row(g: Growth, rps: float) -> tuple[str, ...]:
         str(g.reads),
         f"{g.documents:,}",
         str(g.writes),
+    )
+
+
+def _flatness(flat: Flatness) -> str:
+    return (
+        f"in turns, without delays: {flat.cpu_seconds * 1000:.2f} ms of CPU per rollout among {flat.rollouts:,}, "
+        f"{flat.few_cpu_seconds * 1000:.2f} ms among {flat.few}: {flat.cpu_seconds / flat.few_cpu_seconds:.2f} times"
     )
 
 

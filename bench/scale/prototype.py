@@ -24,8 +24,10 @@ from shared.store.store import Store
 
 NAME = "scale-{:05}"
 _FIRST = NAME.format(1)
-_JUDGED = 5
-"""Minutes of the canary that ticks have judged when the copies are made."""
+_JUDGED = 45
+"""Minutes of the canary that ticks have judged when the copies are made: all that is remembered of a trial has come together, so a tick costs
+what it does in a trial of days."""
+_STAGES = ({"traffic": 10, "bake": "6h"}, {"traffic": 50}, {"traffic": 100})
 COLLECTIONS = ("policies", "policy_heads", "rollouts", "slots")
 
 
@@ -46,9 +48,9 @@ class Prototype:
 
 
 def make_prototype(folder: Path) -> Prototype:
-    """Play one trial up to its first share, and some minutes on."""
+    """Play one trial up to its first share, and three quarters of an hour on."""
     with SoakCloud.running(folder) as cloud:
-        soak = Soak(cloud, [Trial(0, EQUAL)], 1, 1, NAME)
+        soak = Soak(cloud, [Trial(0, EQUAL)], 1, 1, NAME, _STAGES)
         for _ in soak.minutes():
             rollout = _candidate(cloud.world.store)
             if (

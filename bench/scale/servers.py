@@ -20,6 +20,7 @@ from local.stepped import NUMBER, PROJECT, REGION
 from shared import topics
 from vertex_emulator.config import Config, Quotas
 from vertex_emulator.faults import Fault, Kind
+from vertex_emulator.garbage import collect_rarely
 from vertex_emulator.metrics import Resource
 from vertex_emulator.monitoring.distribution import LATENCY_BUCKETS, Buckets, Distribution
 from vertex_emulator.monitoring.series import Kind as MetricKind
@@ -136,6 +137,7 @@ def main() -> None:
         if "now" in asked:
             servers.now = datetime.fromtimestamp(asked["now"], UTC)
         points = sum(servers.minute(ends) for ends in asked.get("minutes", []))
+        collect_rarely()
         _say({"points": points, "calls": servers.calls()})
     servers.stop()
 

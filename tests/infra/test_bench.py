@@ -64,6 +64,8 @@ def test_a_tick_is_measured_beside_one_query_per_rollout_and_metric(capsys: pyte
                 "5",
                 "--busy-rollouts",
                 "2",
+                "--few",
+                "1",
             ]
         )
         == 0
@@ -74,6 +76,9 @@ def test_a_tick_is_measured_beside_one_query_per_rollout_and_metric(capsys: pyte
     assert peers["calls"] == 2 * (1 + 2 * 3)
     assert found["recovery"]["ticks"] == 1
     assert (found["busy_rps"], found["busy"]["vertex"], found["busy"]["monitoring"]) == (100, 1, 3)
+    flat = found["flat"]
+    assert (flat["rollouts"], flat["few"]) == (2, 1)
+    assert min(flat["cpu_seconds"], flat["few_cpu_seconds"]) > 0
 
 
 @pytest.mark.slow
