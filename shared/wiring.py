@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from shared.metrics.reader import ServedMetrics
     from shared.metrics.writer import QualityWriter
     from shared.notify.channels import Channels
+    from shared.policy.schema import Policy
     from shared.publisher import Publisher
     from shared.reports import Reports
     from shared.request_logs import RequestLogs
@@ -40,6 +41,8 @@ class World:
         self.now = now
         self.refusals: set[str] = set()
         """Ids of the refused commands that this process has written to the ledger."""
+        self.policies: dict[tuple[str, int], Policy] = {}
+        """By model and version, those of the last tick: a version never changes, and to read thousands anew takes a tenth of a tick."""
 
     @property
     def project(self) -> str:

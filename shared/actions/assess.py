@@ -8,7 +8,8 @@ With more rollouts than one tick has time for, it asks for several ticks instead
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -19,7 +20,7 @@ from shared.actions.exports import read_exports
 from shared.actions.policies import policy_of
 from shared.actions.quality import copy_quality
 from shared.actions.record import publish_due
-from shared.actions.served import FARTHEST, Served, begin_of, floor
+from shared.actions.served import FARTHEST, Served, begin_of, beside_target, floor
 from shared.batches import batches
 from shared.errors import PermanentError, RolloutsError
 from shared.events.rollout import RolloutChanged, rollout_changed_message
@@ -30,7 +31,7 @@ from shared.rollout.decide import Kind, decide
 from shared.rollout.evidence import Evidence, Proving, could_not_look, gather, looked_until, passed_over
 from shared.rollout.experimenting import needs_experiment_step
 from shared.rollout.labels import read_labels
-from shared.rollout.names import arm_target, export_place, shadow_target
+from shared.rollout.names import export_place, shadow_target
 from shared.rollout.observed import Endpoint, TargetRef
 from shared.rollout.record import Phase, Rollout
 from shared.rollout.steps import has_drifted, has_lost_its_way_back
@@ -60,20 +61,18 @@ class TickResult:
 def assess_rollouts(world: World, tick: Tick) -> TickResult | None:
     """One tick; None when it was divided."""
     now = world.now()
-    found = [stored.rollout for stored in world.store.unsettled_rollouts()]
-    if tick.shards == 1 and len(found) > MOST:
-        _divide(world, tick, -(-len(found) // MOST))
+    mine = [one.rollout for one in world.store.unsettled_rollouts(lambda id_: shard_of(id_, tick.shards) == tick.shard)]
+    if tick.shards == 1 and len(mine) > MOST:
+        _divide(world, tick, -(-len(mine) // MOST))
         return None
-    mine = [r for r in found if shard_of(r.id, tick.shards) == tick.shard]
-    del found
     policies = _policies(world, mine)
     rollouts = [r for r in mine if r.id in policies]
-    endpoints = _endpoints(world, rollouts)
+    endpoints = _listing(world, rollouts)
     polled = _polled(rollouts)
     due: list[str] = []
     alerts: list[str] = []
     for rollout, evidence in _with_evidence(world, rollouts, policies, Shard(tick.shard, tick.shards), now):
-        asks = _judge(world, rollout, policies[rollout.id], endpoints, evidence, now)
+        asks = _judge(world, rollout, policies[rollout.id], endpoints(), evidence, now)
         if asks == "alert":
             alerts.append(rollout.id)
         elif asks == "due" or rollout.id in polled:
@@ -106,9 +105,11 @@ def _divide(world: World, tick: Tick, shards: int) -> None:
 def _policies(world: World, rollouts: Sequence[Rollout]) -> dict[str, Policy]:
     """By rollout. One whose policy is lost is named and left alone."""
     keys = {r.id: (r.model, r.policy_version) for r in rollouts}
-    versions: dict[tuple[str, int], Policy] = {}
-    for some in batches(sorted(set(keys.values())), AT_ONCE):
+    wanted = set(keys.values())
+    versions = {key: policy for key, policy in world.policies.items() if key in wanted}
+    for some in batches(sorted(wanted - set(versions)), AT_ONCE):
         versions |= world.store.policy_versions(some)
+    world.policies = dict(versions)
     for rollout in rollouts:
         if keys[rollout.id] in versions:
             continue
@@ -119,13 +120,25 @@ def _policies(world: World, rollouts: Sequence[Rollout]) -> dict[str, Policy]:
     return {id_: versions[key] for id_, key in keys.items() if key in versions}
 
 
+def _listing(world: World, rollouts: Sequence[Rollout]) -> Callable[[], Mapping[TargetRef, Endpoint]]:
+    """The endpoints, once they are asked for. Where they are many pages, they come while Cloud Monitoring is asked for what was served."""
+    if len(rollouts) <= AT_ONCE:
+        found = _endpoints(world, rollouts)
+        return lambda: found
+    pool = ThreadPoolExecutor(1, thread_name_prefix="endpoints")
+    listed = pool.submit(_endpoints, world, rollouts)
+    pool.shutdown(wait=False)
+    return listed.result
+
+
 def _endpoints(world: World, rollouts: Sequence[Rollout]) -> dict[TargetRef, Endpoint]:
     """All endpoints of every region in use; a region that does not answer is only late."""
     wanted = {r.target for r in rollouts} | {shadow_target(r.id, r.target) for r in rollouts if r.phase is Phase.SHADOW}
+    names = {ref.endpoint for ref in wanted}
     found: dict[TargetRef, Endpoint] = {}
     for project, region in sorted({(r.target.project, r.target.region) for r in rollouts if r.phase.is_open}):
         try:
-            found |= {e.ref: e for e in world.endpoints.list(project, region) if e.ref in wanted}
+            found |= {e.ref: e for e in world.endpoints.list(project, region, names) if e.ref in wanted}
         except RolloutsError as exc:  # a project that may not be read among them: it must not stop the others
             log.warning(f"{project}/{region} cannot be read in this tick: {exc}")
     exports = sorted({r.target for r in rollouts if r.phase.is_open and export_place(r.target)})
@@ -135,7 +148,10 @@ def _endpoints(world: World, rollouts: Sequence[Rollout]) -> dict[TargetRef, End
 def _with_evidence(
     world: World, rollouts: Sequence[Rollout], policies: Mapping[str, Policy], shard: Shard, now: datetime
 ) -> Iterator[tuple[Rollout, Evidence | None]]:
-    """Every rollout with what is known of it, after what was served since the last tick is read, added and written back."""
+    """Every rollout with what is known of it, after what was served since the last tick is read, added and written back.
+
+    Those of which nothing can be known come last: by then the endpoints are listed.
+    """
     judged = {
         r.id: r
         for r in rollouts
@@ -145,10 +161,8 @@ def _with_evidence(
             or (r.phase in (Phase.CANARY, Phase.WATCHING) and policies[r.id].rollout.checks)
         )
     }
-    yield from ((r, None) for r in rollouts if r.id not in judged)
     pages = world.store.evidence
     places = pages.place(shard, list(judged), now)
-    yield from ((r, None) for r in judged.values() if r.id not in places.pages)
     served = Served(world, [judged[id_] for id_ in places.pages], policies, now)
     compared: dict[datetime, list[Compared]] = {}
     late = 0
@@ -165,6 +179,7 @@ def _with_evidence(
             }
             late += not pages.write(page, {id_: found for id_, found in after.items() if found != before[id_]})
             yield from ((judged[id_], evidence) for id_, evidence in after.items())
+    yield from ((r, None) for r in rollouts if r.id not in places.pages)
     if late:
         log.info(f"another tick was writing too; {late} pages of evidence are gathered by the next one")
 
@@ -183,7 +198,9 @@ def _gathered(
     if rollout.phase is Phase.SHADOW:
         minutes = shadow_minutes(rollout, served.of, compared, until)
     else:
-        minutes = [minute for minute in served.of(rollout.target, *_beside(policy, rollout)) if minute.at <= until]
+        minutes = [
+            minute for minute in served.of(rollout.target, *beside_target(policy, rollout)) if minute.at <= until
+        ]
     since = rollout.stage_since or now
     inside = [arm.deployed_id for arm in rollout.arms if not arm.out]
     is_experiment = rollout.phase is Phase.EXPERIMENT
@@ -196,14 +213,6 @@ def _gathered(
     if unread > timedelta(0):
         gathered = passed_over(gathered, unread)
     return looked_until(gathered, until)
-
-
-def _beside(policy: Policy, rollout: Rollout) -> list[TargetRef]:
-    """The endpoints of a sticky experiment's arms."""
-    spec = policy.rollout.experiment
-    if spec is None or not spec.is_sticky or rollout.phase is not Phase.EXPERIMENT:
-        return []
-    return [arm_target(rollout.id, arm.name, rollout.target) for arm in rollout.arms]
 
 
 def _proving(policy: Policy, rollout: Rollout) -> Proving | None:

@@ -13,10 +13,10 @@ from shared.errors import TransientError
 from shared.policy.rollout import MEASURED, RolloutSpec
 from shared.policy.schema import Policy
 from shared.rollout.evidence import Evidence
-from shared.rollout.names import green_target
+from shared.rollout.names import arm_target, green_target, shadow_target
 from shared.rollout.observed import Minute, TargetRef
 from shared.rollout.pairing import merged
-from shared.rollout.record import Rollout
+from shared.rollout.record import Phase, Rollout
 from shared.wiring import World
 
 FARTHEST = timedelta(hours=1)
@@ -51,6 +51,12 @@ class Served:
             by_project[rollout.target.project].append(rollout)
         self._windows: dict[str, _Window] = {}
         self._reports: dict[datetime, dict[str, dict[tuple[str, str], Minute]]] = {}
+        self._places = {
+            (ref.region, ref.endpoint)
+            for rollout in rollouts
+            for place in (rollout.target, *beside_target(policies[rollout.id], rollout))
+            for ref in (place, green_target(place))
+        }
         for project, own in by_project.items():
             specs = [policies[r.id].rollout for r in own]
             metrics = frozenset(metric for spec in specs for metric in metrics_of(spec))
@@ -72,10 +78,6 @@ class Served:
         places = (target, green_target(target), *beside)
         return merged(*(minutes.get((place.region, place.endpoint), ()) for place in places))
 
-    def of_project(self, project: str) -> Mapping[tuple[str, str], Sequence[Minute]]:
-        """The same of all endpoints, by region and endpoint."""
-        return self._windows[project].minutes
-
     def until(self, project: str) -> datetime:
         """Up to when is read."""
         return self._windows[project].end
@@ -93,7 +95,7 @@ class Served:
             window.end = min(window.end, start + window.longest)
         until = window.start or window.end
         try:
-            found = self._world.metrics.minutes(project, start, until, window.metrics)
+            found = self._world.metrics.minutes(project, start, until, window.metrics, self._places)
             if window.metrics - set(MEASURED):
                 found = beside(found, self._reported(project, start, until))
         except TransientError as exc:
@@ -118,6 +120,16 @@ def metrics_of(spec: RolloutSpec) -> Iterator[str]:
     yield from (check.metric for check in spec.checks)
     if spec.experiment:
         yield spec.experiment.objective.metric
+
+
+def beside_target(policy: Policy, rollout: Rollout) -> list[TargetRef]:
+    """The endpoints beside the target on which arms of this trial serve: its shadow, or the arms of a sticky experiment."""
+    if rollout.phase is Phase.SHADOW:
+        return [shadow_target(rollout.id, rollout.target)]
+    spec = policy.rollout.experiment
+    if spec is None or not spec.is_sticky or rollout.phase is not Phase.EXPERIMENT:
+        return []
+    return [arm_target(rollout.id, arm.name, rollout.target) for arm in rollout.arms]
 
 
 def begin_of(rollout: Rollout, evidence: Evidence | None) -> datetime:

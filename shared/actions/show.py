@@ -110,7 +110,7 @@ def _served(world: World, looked: Looked, now: datetime) -> tuple[list[Minute], 
     minutes: Sequence[Minute] = ()
     try:
         for key in ((ref.region, ref.endpoint) for ref in refs):
-            found = world.metrics.minutes(r.target.project, begin, end, names, only=key, step=step)
+            found = world.metrics.minutes(r.target.project, begin, end, names, only={key}, step=step)
             minutes = merged(minutes, found.get(key, ()))
     except RolloutsError as exc:
         return [], str(exc)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from google.cloud.monitoring_v3.services.metric_service.client import MetricServiceClient
@@ -67,11 +68,12 @@ class _Span:
     step: timedelta
 
 
-def _limited(query: _Query, only: Key | None) -> _Query:
-    """The same of one endpoint."""
-    if only is None:
+def _limited(query: _Query, only: Collection[Key] | None) -> _Query:
+    """The same of one endpoint, if it is only one."""
+    if only is None or len(only) != 1:
         return query
-    here = " AND ".join(f'{selector} = "{name}"' for selector, name in zip(query.arm[:2], only, strict=True))
+    (key,) = only
+    here = " AND ".join(f'{selector} = "{name}"' for selector, name in zip(query.arm[:2], key, strict=True))
     return replace(query, condition=f"{query.condition} AND {here}" if query.condition else here)
 
 
@@ -115,7 +117,7 @@ class ServedMetrics:
         start: datetime,
         end: datetime,
         metrics: Collection[str],
-        only: Key | None = None,
+        only: Collection[Key] | None = None,
         step: timedelta = timedelta(seconds=_SECONDS),
     ) -> dict[Key, list[Minute]]:
         """What each arm served in each minute of ``(start, end]``, by endpoint, in order.
@@ -125,8 +127,8 @@ class ServedMetrics:
         zero. Metrics become visible at different times, so an arm can have values and no requests yet: its ``requests`` are
         then 0, not the number of values.
 
-        ``only`` is one endpoint instead of all, and ``step`` a longer time than a minute (whole minutes) per part, counted back from
-        ``end``: what a person looks at.
+        ``only`` names the endpoints that are wanted: of a single one the query asks alone, of several the rest is read past. ``step`` is a
+        longer time than a minute (whole minutes) per part, counted back from ``end``: what a person looks at.
         """
         if start.timestamp() % _SECONDS or end.timestamp() % _SECONDS or start >= end:
             raise ValueError(f"start and end must be whole minutes in this order, not {start} and {end}")
@@ -134,7 +136,7 @@ class ServedMetrics:
             lambda: defaultdict(lambda: defaultdict(_Gathering))
         )
         span = _Span(project, start, end, step)
-        for arm, code, at, value in self._read(span, _limited(_RESPONSES, only)):
+        for arm, code, at, value in self._read(span, _RESPONSES, only):
             served = gathered[arm[:2]][at][arm[2]]
             count = round(number_of(value))
             served.requests += count
@@ -143,14 +145,18 @@ class ServedMetrics:
         if LATENCY in metrics:
             queries[LATENCY] = _LATENCIES
         for name, query in queries.items():
-            for arm, _, at, value in self._read(span, _limited(query, only)):
+            for arm, _, at, value in self._read(span, query, only):
                 if (values := _values(value)) is not None:
                     gathered[arm[:2]][at][arm[2]].values[name] = values
         return {key: [_minute(at, arms) for at, arms in sorted(by_time.items())] for key, by_time in gathered.items()}
 
-    def _read(self, span: _Span, query: _Query) -> Iterator[tuple[tuple[str, str, str], str, datetime, Any]]:
+    def _read(
+        self, span: _Span, query: _Query, only: Collection[Key] | None
+    ) -> Iterator[tuple[tuple[str, str, str], str, datetime, Any]]:
         """Every point of one metric: its arm, what else it is told apart by, its minute's end, its value."""
+        query = _limited(query, only)
         selectors = query.arm + query.also_by
+        labels = [selector.partition(".labels.")[::2] for selector in selectors]
         request = metric_service.ListTimeSeriesRequest(
             name=f"projects/{span.project}",
             filter=" AND ".join(filter(None, (f'metric.type = "{query.metric}"', query.condition))),
@@ -166,11 +172,14 @@ class ServedMetrics:
         try:
             with translated(f"reading {query.metric} of project {span.project}"):
                 for series in raw_pages(self._client().list_time_series(request, **patience.read()), "time_series"):
-                    region, endpoint, deployed, *rest = (_label(series, selector) for selector in selectors)
+                    of = {"resource": series.resource.labels, "metric": series.metric.labels}
+                    region, endpoint, deployed, *rest = [of[owner].get(label, "") for owner, label in labels]
                     if not (region and endpoint and deployed):
                         continue  # belongs to no arm: written without a label, or against a resource without a location
+                    if only is not None and (region, endpoint) not in only:
+                        continue
                     for point in series.points:
-                        at = datetime.fromtimestamp(point.interval.end_time.seconds, UTC)
+                        at = _moment(point.interval.end_time.seconds)
                         yield (region, endpoint, deployed), "".join(rest), at, point.value
         except NotFoundError:
             return  # a metric that was never written is not known: no series, as with one that nobody writes now
@@ -183,10 +192,10 @@ def stamp(moment: datetime) -> Timestamp:
     return Timestamp(seconds=int(moment.timestamp()))
 
 
-def _label(series: Any, selector: str) -> str:
-    owner, _, label = selector.partition(".labels.")
-    labels = series.resource.labels if owner == "resource" else series.metric.labels
-    return str(labels.get(label, ""))
+@lru_cache(maxsize=512)
+def _moment(seconds: int) -> datetime:
+    """The points of all series end at the same few moments."""
+    return datetime.fromtimestamp(seconds, UTC)
 
 
 def number_of(value: Any) -> float:

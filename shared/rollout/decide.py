@@ -53,6 +53,8 @@ def judge(policy: Policy, rollout: Rollout, evidence: Evidence | None) -> tuple[
         evidence = None
     is_shadow = rollout.phase is Phase.SHADOW
     control = rollout.stable_id if rollout.phase in (Phase.SHADOW, Phase.CANARY) else ""
+    candidate = evidence.arm(rollout.deployed_id) if evidence else ArmMinute()
+    stable = evidence.arm(control) if evidence and control else None
     results = []
     for check in shadow_checks(policy) if is_shadow else policy.rollout.checks:
         if evidence is None:
@@ -63,9 +65,7 @@ def judge(policy: Policy, rollout: Rollout, evidence: Evidence | None) -> tuple[
             sentence = f"{check.metric}: metrics cannot be read ({evidence.error})"
             results.append(CheckResult(check.metric, Verdict.PROVIDER_ERROR, sentence, gating=check.gating))
         else:
-            stable = evidence.arm(control) if control else None
-            result = judge_check(check, evidence.arm(rollout.deployed_id), stable)
-            results.append(_if_recent(policy, evidence, result))
+            results.append(_if_recent(policy, evidence, judge_check(check, candidate, stable)))
     if is_shadow and policy.rollout.shadow:
         return (*results, *_judge_answers(policy, policy.rollout.shadow, rollout, evidence))
     if policy.rollout.advance == "evidence" and not is_shadow and evidence is not None and not evidence.error_since:

@@ -7,7 +7,10 @@ to be even, so a share or a quantile is exact where the limit is an edge, and in
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from itertools import chain
+from operator import add
 
 from shared.rollout.observed import Histogram
 
@@ -18,27 +21,50 @@ def merge_histograms(parts: Sequence[Histogram]) -> Histogram:
     Where one part has no buckets, nothing but the mean is known of the whole.
     """
     parts = [part for part in parts if part.total]
-    if not parts:
-        return Histogram()
+    if len(parts) < 2:
+        return parts[0] if parts else Histogram()
     edges: tuple[float, ...] = ()
     counts: tuple[int, ...]
     if not all(part.edges for part in parts):
         counts = (sum(part.total for part in parts),)
-    elif all(part.edges == parts[0].edges for part in parts):
-        edges = parts[0].edges
-        counts = tuple(sum(column) for column in zip(*(part.counts for part in parts), strict=True))
     else:
-        edges = tuple(sorted({edge for part in parts for edge in part.edges}))
-        bucket = {edge: position for position, edge in enumerate(edges, 1)}
-        totals = [0] * (len(edges) + 1)
-        for part in parts:
-            for low, _, count in _buckets(part):
-                totals[bucket.get(low, 0)] += count
-        counts = tuple(totals)
+        edges, counts = parts[0].edges, parts[0].counts
+        for part in parts[1:]:
+            edges, counts = _together(edges, counts, part.edges, part.counts)
     total = sum(part.total for part in parts)
     mean = sum(part.mean * part.total for part in parts) / total
     deviation = sum(part.deviation + part.total * (part.mean - mean) ** 2 for part in parts)
     return Histogram(edges, counts, mean, deviation)
+
+
+def _together(
+    edges: tuple[float, ...], counts: tuple[int, ...], more_edges: tuple[float, ...], more_counts: tuple[int, ...]
+) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """Both in the edges of both. Parts of one layout overlap edge by edge; they are most of what is merged, and are added as they lie."""
+    if more_edges[0] < edges[0]:
+        edges, counts, more_edges, more_counts = more_edges, more_counts, edges, counts
+    first = bisect_left(edges, more_edges[0])
+    common = min(len(edges) - first, len(more_edges))
+    if not common or edges[first : first + common] != more_edges[:common]:
+        return _apart(edges, counts, more_edges, more_counts)
+    added = [*counts, *[0] * (len(more_edges) - common)]
+    added[0] += more_counts[0]
+    inside = slice(first + 1, first + 1 + len(more_edges))
+    added[inside] = map(add, added[inside], more_counts[1:])
+    return edges + more_edges[common:], tuple(added)
+
+
+def _apart(
+    edges: tuple[float, ...], counts: tuple[int, ...], more_edges: tuple[float, ...], more_counts: tuple[int, ...]
+) -> tuple[tuple[float, ...], tuple[int, ...]]:
+    """The same of different layouts."""
+    both = tuple(sorted({*edges, *more_edges}))
+    begins = dict.fromkeys((-math.inf, *both), 0)
+    for low, count in chain(
+        zip((-math.inf, *edges), counts, strict=True), zip((-math.inf, *more_edges), more_counts, strict=True)
+    ):
+        begins[low] += count
+    return both, tuple(begins.values())
 
 
 def _buckets(histogram: Histogram) -> Iterator[tuple[float, float, int]]:
@@ -83,7 +109,7 @@ def count_below(histogram: Histogram, edge: float) -> int:
     return histogram.total - count_from(histogram, edge)
 
 
-def trimmed(edges: list[float], counts: list[int]) -> tuple[list[float], list[int]]:
+def trimmed(edges: Sequence[float], counts: Sequence[int]) -> tuple[Sequence[float], Sequence[int]]:
     """Without the empty buckets at both ends: what is kept is stored with each tick, and most layouts span six decades.
 
     One empty open bucket stays at each end, so that the outermost values keep both their edges.

@@ -83,7 +83,7 @@ def of_share(zeros: int, ones: int) -> Histogram:
 
 
 def _trimmed(whole: Histogram) -> Histogram:
-    edges, counts = trimmed(list(whole.edges), list(whole.counts))
+    edges, counts = trimmed(whole.edges, whole.counts)
     return Histogram(tuple(edges), tuple(counts), whole.mean, whole.deviation)
 
 

@@ -31,8 +31,9 @@ LARGEST = 900_000
 PAGES, DIRECTORY = "evidence", "evidence_places"
 _FORGOTTEN = timedelta(days=1)
 """After which pages of a division that is no longer used are removed."""
-_DIGITS = re.compile(r"(\d\.0*\d{10})\d+")
-"""Behind eleven digits evidence says nothing, and a third of a record is digits."""
+_DIGITS = re.compile(r"(\.0*\d{10})\d+")
+"""Behind eleven digits evidence says nothing, and a third of a record is digits. The dot is searched for as a letter is, twice as fast as
+a digit before it."""
 
 
 @dataclass(frozen=True)
@@ -237,12 +238,7 @@ def _newest(evidence: Evidence) -> tuple[bool, datetime]:
 
 def _text(evidence: Evidence) -> str:
     # As text: a document database keeps an index entry for every number otherwise.
-    return _DIGITS.sub(_kept, EVIDENCE.dump_json(evidence).decode())
-
-
-def _kept(found: re.Match[str]) -> str:
-    """A function in the place of ``\\1``, which ``re`` would expand in five times as much."""
-    return found[1]
+    return "".join(_DIGITS.split(EVIDENCE.dump_json(evidence).decode()))
 
 
 def _texts(stored: Stored | None) -> dict[str, str]:

@@ -7,7 +7,7 @@ its endpoint.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from shared.rollout.copies import known_at_home
 from shared.rollout.labels import ADOPTED
@@ -22,8 +22,8 @@ class KnownEndpoints(Endpoints):
         found = super().get(ref)
         return _known(found) if found else None
 
-    def list(self, project: str, region: str) -> builtins.list[Endpoint]:
-        return [_known(endpoint) for endpoint in super().list(project, region)]
+    def list(self, project: str, region: str, only: Collection[str] | None = None) -> builtins.list[Endpoint]:
+        return [_known(endpoint) for endpoint in super().list(project, region, only)]
 
     def write_traffic(self, endpoint: Endpoint, split: Mapping[str, int], labels: Mapping[str, str]) -> Endpoint:
         return _known(super().write_traffic(endpoint, split, labels))

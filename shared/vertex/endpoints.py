@@ -7,7 +7,7 @@ deployment completes, ten minutes later, over whatever the traffic is then.
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from shared.errors import ConflictError, NotFoundError, RefusedError
 from shared.gapic import patience
 from shared.gapic.errors import translated
 from shared.gapic.values import moment, raw, raw_pages
+from shared.rollout.labels import ARM_OF, PAIR, STICKY
 from shared.rollout.names import copied_version, pool_id
 from shared.rollout.observed import DeployedModel, Endpoint, OperationState, TargetRef
 from shared.vertex import full_names
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 _UTILISATION = "aiplatform.googleapis.com/prediction/online/"
 _PAGE = 100
+_SEVERAL = frozenset((PAIR, STICKY, ARM_OF))
+"""Labels of endpoints that are one with others to everybody who decides."""
 _GET, _UPDATE = endpoint_service.GetEndpointRequest, endpoint_service.UpdateEndpointRequest
 _ENDPOINT = endpoint_types.Endpoint.pb()
 """A rollback waits for these requests: filled in below the client's wrapper, in a quarter of the time."""
@@ -78,13 +81,17 @@ class Endpoints:
             return None
         return _endpoint(raw(reply), ref.project, ref.region)
 
-    def list(self, project: str, region: str) -> builtins.list[Endpoint]:
-        """All endpoints of one region."""
+    def list(self, project: str, region: str, only: Collection[str] | None = None) -> builtins.list[Endpoint]:
+        """All endpoints of one region. ``only`` names those that are wanted: of the others come only those that may belong to one of them."""
         parent = full_names.location(project, region)
         request = endpoint_service.ListEndpointsRequest(parent=parent, page_size=_PAGE)
         with translated(f"listing the endpoints of {project}/{region}"):
             pager = self._client(region).list_endpoints(request, **patience.read())
-            return [_endpoint(item, project, region) for item in raw_pages(pager, "endpoints")]
+            return [
+                _endpoint(item, project, region)
+                for item in raw_pages(pager, "endpoints")
+                if only is None or full_names.last_segment(item.name) in only or not _SEVERAL.isdisjoint(item.labels)
+            ]
 
     def create(self, ref: TargetRef, target: Target, labels: Mapping[str, str]) -> str:
         """Start making the endpoint; the operation's name. AlreadyExistsError where it is there."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -40,9 +40,9 @@ class GroupedEndpoints(PairedEndpoints):
             return self._grouped(main, known, self._assignment(main.ref))
         return found if main is found else as_group(main, known, None)
 
-    def list(self, project: str, region: str) -> builtins.list[Endpoint]:
+    def list(self, project: str, region: str, only: Collection[str] | None = None) -> builtins.list[Endpoint]:
         """All of them; arms that have keys stand with their main endpoint."""
-        found = super().list(project, region)
+        found = super().list(project, region, only)
         if not any(STICKY in endpoint.labels for endpoint in found):
             return found
         by_name = {endpoint.ref.endpoint: endpoint for endpoint in found}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import builtins
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from shared.errors import ConflictError, PermanentError, RefusedError
@@ -56,8 +56,8 @@ class PairedEndpoints(KnownEndpoints):
         """That endpoint alone."""
         return super().get(ref)
 
-    def list(self, project: str, region: str) -> builtins.list[Endpoint]:
-        found = super().list(project, region)
+    def list(self, project: str, region: str, only: Collection[str] | None = None) -> builtins.list[Endpoint]:
+        found = super().list(project, region, only)
         if not any(PAIR in endpoint.labels for endpoint in found):
             return found
         by_name = {endpoint.ref.endpoint: endpoint for endpoint in found}

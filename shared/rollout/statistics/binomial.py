@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from shared.rollout.statistics.process import CLIP, Process, Starts, begin
 from shared.rollout.statistics.tables import HARM_RATIOS
@@ -38,7 +38,14 @@ class ShareTest:
         """l of the tick for each alternative, for ``process.update``; None where nothing was served."""
         if not requests:
             return None
-        return tuple(log_ratio(requests, bad, p, self.null) for p in self.alternatives)
+        _refuse_impossible(requests, bad)
+        good = requests - bad
+        return tuple([bad * of_bad + good * of_good for of_bad, of_good in self._weights])
+
+    @cached_property
+    def _weights(self) -> tuple[tuple[float, float], ...]:
+        """What one bad request and one good one add to l, for each alternative."""
+        return tuple(_weights(p, self.null) for p in self.alternatives)
 
 
 @lru_cache(256)
@@ -87,10 +94,19 @@ def log_ratio(requests: int, bad: int, p: float, null: float) -> float:
 
     Assumes that requests are bad independently of each other given the tick. E[exp l] = 1 at p0 and at most 1 on its side away from p.
     """
-    if not 0 <= bad <= requests:
-        raise ValueError(f"{bad} bad of {requests} requests cannot be: drop the tick")
+    _refuse_impossible(requests, bad)
+    of_bad, of_good = _weights(p, null)
+    return bad * of_bad + (requests - bad) * of_good
+
+
+def _weights(p: float, null: float) -> tuple[float, float]:
     if p == null:
-        return 0.0
+        return 0.0, 0.0
     if not (0 < p < 1 and 0 < null < 1):
         raise ValueError(f"the shares {p:g} and {null:g} must lie strictly between 0 and 1: see LEAST_LIMIT")
-    return bad * math.log(p / null) + (requests - bad) * (math.log1p(-p) - math.log1p(-null))
+    return math.log(p / null), math.log1p(-p) - math.log1p(-null)
+
+
+def _refuse_impossible(requests: int, bad: int) -> None:
+    if not 0 <= bad <= requests:
+        raise ValueError(f"{bad} bad of {requests} requests cannot be: drop the tick")

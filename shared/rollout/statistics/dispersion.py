@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from shared.rollout.statistics.hypergeometric import mean_and_variance
+from shared.rollout.statistics.hypergeometric import squares_and_variances
 from shared.rollout.statistics.process import Process, e_value, update
 from shared.rollout.statistics.tables import OddsRatioTest, Table
 
@@ -24,6 +24,9 @@ CAP = 20.0
 KEPT = 120
 """Past ticks that are remembered, two kilobytes of JSON; two hours at one minute each."""
 
+Counts = tuple[int, int, int, int]
+"""A ``Table`` as it is remembered; read back from JSON as what it is there, in a third of the time."""
+
 
 @dataclass(frozen=True)
 class Guarded:
@@ -32,7 +35,7 @@ class Guarded:
     process: Process
     kept: int = KEPT
     """How many ticks to keep; 0 guards nothing."""
-    history: tuple[Table, ...] = ()
+    history: tuple[Counts, ...] = ()
 
     @property
     def e(self) -> float:
@@ -55,32 +58,28 @@ def update_guarded(state: Guarded, test: OddsRatioTest, table: Table) -> Guarded
     return Guarded(process, state.kept, history)
 
 
-def odds_ratio(history: Sequence[Table]) -> float:
+def odds_ratio(history: Sequence[Counts]) -> float:
     """ψ̂ = (Σ x_b (n_a - x_a)/N + ½) / (Σ x_a (n_b - x_b)/N + ½): Mantel & Haenszel 1959, stratified by tick, drawn a little to 1."""
-    for_b = math.fsum(t.candidate_bad * (t.stable - t.stable_bad) / (t.stable + t.candidate) for t in history)
-    for_a = math.fsum(t.stable_bad * (t.candidate - t.candidate_bad) / (t.stable + t.candidate) for t in history)
+    for_b = math.fsum([x_b * (n_a - x_a) / (n_a + n_b) for n_a, x_a, n_b, x_b in history])
+    for_a = math.fsum([x_a * (n_b - x_b) / (n_a + n_b) for n_a, x_a, n_b, x_b in history])
     return (for_b + 0.5) / (for_a + 0.5)
 
 
-def dispersion(history: Sequence[Table]) -> float:
+def dispersion(history: Sequence[Counts]) -> float:
     """φ̂ = (c0 + K/(K-1) Σ (x_t - μ_t(ψ̂))²) / (c0 + Σ v_t(ψ̂)): how much more x_b varies than chance makes it, 1 for no more.
 
     Residuals are taken anew at the present ψ̂: a constant difference between the arms is no dispersion. Measured over K ticks in which both
     arms served; 1 for fewer than two.
     """
-    ticks = [t for t in history if t.informs]
+    ticks = [tick for tick in history if tick[0] > 0 and tick[2] > 0]
     if len(ticks) < 2:
         return 1.0
     psi = odds_ratio(ticks)
-    squares = variances = 0.0
-    for tick in ticks:
-        mean, variance = mean_and_variance(tick.stable, tick.candidate, tick.bad, psi)
-        squares += (tick.candidate_bad - mean) ** 2
-        variances += variance
+    squares, variances = squares_and_variances(ticks, psi)
     return (PRIOR + len(ticks) / (len(ticks) - 1) * squares) / (PRIOR + variances)
 
 
-def power(history: Sequence[Table]) -> float:
+def power(history: Sequence[Counts]) -> float:
     """η for the next tick: 1 while φ̂ < 1.5, else 1/min(φ̂, 20). It depends on past ticks only, which keeps E an e-process.
 
     Quasi-likelihood divides a log-likelihood by its dispersion (McCullagh & Nelder 1989, 9.2). The guard makes false alarms from noise of

@@ -8,7 +8,8 @@ Univariate Discrete Distributions, 6.11). A base rate that drifts is thereby gon
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 _NEGLIGIBLE = 1e-18
 """A term this small beside the sum changes no digit of it, nor do the smaller ones that follow."""
@@ -32,12 +33,30 @@ def log_sum(n_a: int, n_b: int, m: int, psi: float) -> float:
 
 
 def log_sums(n_a: int, n_b: int, m: int, psis: Sequence[float]) -> list[float]:
-    """``log_sum`` at several ψ of one table. A narrow table is one polynomial in ψ, whose coefficients all of them share."""
+    """``log_sum`` at several ψ of one table. A narrow table is one polynomial in ψ, whose coefficients all of them share, and with them the
+    claims of one minute that count alike."""
     least, most = max(0, m - n_a), min(n_b, m)
     middle = min(max(int(_mode(n_a, n_b, m, 1.0)), least), most)
     up_to, down_to = (most - middle) * math.log(max(psis)), (least - middle) * math.log(min(psis))
     if max(up_to, down_to) > _FARTHEST or max(most - middle, middle - least) > _WIDE:
         return [_wide_log_sum(n_a, n_b, m, psi, middle) for psi in psis]
+    up, down = _coefficients(n_a, n_b, m, middle)
+    found = []
+    for psi in psis:
+        above = below = 0.0
+        for coefficient in up:
+            above = above * psi + coefficient
+        inverse = 1 / psi
+        for coefficient in down:
+            below = below * inverse + coefficient
+        found.append(math.log(above + below) + middle * math.log(psi))
+    return found
+
+
+@lru_cache(32)
+def _coefficients(n_a: int, n_b: int, m: int, middle: int) -> tuple[list[float], list[float]]:
+    """Of ψ^(x - middle) for x from the largest down to ``middle``, and of ψ^(middle - x) from the least up to below it, then 0."""
+    least, most = max(0, m - n_a), min(n_b, m)
     up, down = [1.0], [0.0]
     term = 1.0
     for x in range(middle, most):
@@ -49,16 +68,7 @@ def log_sums(n_a: int, n_b: int, m: int, psis: Sequence[float]) -> list[float]:
         down.append(term)
     up.reverse()
     down.reverse()
-    found = []
-    for psi in psis:
-        above = below = 0.0
-        for coefficient in up:
-            above = above * psi + coefficient
-        inverse = 1 / psi
-        for coefficient in down:
-            below = below * inverse + coefficient
-        found.append(math.log(above + below) + middle * math.log(psi))
-    return found
+    return up, down
 
 
 def _wide_log_sum(n_a: int, n_b: int, m: int, psi: float, middle: int) -> float:
@@ -114,15 +124,42 @@ def mean_and_variance(n_a: int, n_b: int, m: int, psi: float) -> tuple[float, fl
     """
     everything = n_a + n_b
     mean = admissible_root(psi - 1, -(n_a - m + psi * (m + n_b)), psi * m * n_b)
-    cells = (mean, m - mean, n_b - mean, n_a - m + mean)
-    if everything < 2 or min(cells) <= 0:
+    of_a, good_b, good_a = m - mean, n_b - mean, n_a - m + mean
+    if everything < 2 or mean <= 0 or of_a <= 0 or good_b <= 0 or good_a <= 0:
         return mean, 0.0
-    return mean, everything / (everything - 1) / sum(1 / cell for cell in cells)
+    return mean, everything / (everything - 1) / (1 / mean + 1 / of_a + 1 / good_b + 1 / good_a)
+
+
+def squares_and_variances(tables: Iterable[tuple[int, int, int, int]], psi: float) -> tuple[float, float]:
+    """Σ (x_b - mean)² and Σ variance over tables (n_a, x_a, n_b, x_b), with ``mean_and_variance`` of each.
+
+    Each claim of harm asks this of half an hour of ticks in every tick, so the common case stands here without a call: a third of the time.
+    """
+    twice, four, sqrt = 2 * psi, 4 * psi * (psi - 1), math.sqrt
+    squares = variances = 0.0
+    for n_a, x_a, n_b, x_b in tables:
+        m = x_a + x_b
+        product = m * n_b
+        slope = n_a - m + psi * (m + n_b)
+        square = slope * slope - four * product
+        if product > 0 and slope > 0 and square > 0:
+            mean = twice * product / (sqrt(square) + slope)
+            of_a, good_b, good_a = m - mean, n_b - mean, n_a - m + mean
+            if of_a > 0 and good_b > 0 and good_a > 0:
+                everything = n_a + n_b
+                squares += (x_b - mean) ** 2
+                variances += everything / (everything - 1) / (1 / mean + 1 / of_a + 1 / good_b + 1 / good_a)
+                continue
+        mean, variance = mean_and_variance(n_a, n_b, m, psi)
+        squares += (x_b - mean) ** 2
+        variances += variance
+    return squares, variances
 
 
 def admissible_root(a: float, b: float, c: float) -> float:
     """The root of ax² + bx + c that stays finite as a goes to 0, without cancellation; for c >= 0 and a real root."""
-    root = math.sqrt(max(b * b - 4 * a * c, 0.0))
+    square = b * b - 4 * a * c
+    root = math.sqrt(square) if square > 0 else 0.0
     if b > 0:
         return -(b + root) / (2 * a)
     return 2 * c / (root - b) if root > b else 0.0

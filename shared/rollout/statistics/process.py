@@ -66,10 +66,11 @@ def update(process: Process, log_ratios: Sequence[float] | None, power: float = 
     k = process.ticks + 1
     placed = 1 / (k * (k + 1)) if process.starts == "all" else float(k == 1)
     most = math.log(_MOST if process.clip is None else process.clip)
-    masses = tuple(
-        min((mass + placed) * math.exp(min(power * ratio, most)), _MOST)
+    grown = [
+        (mass + placed) * math.exp(raised if (raised := power * ratio) < most else most)
         for mass, ratio in zip(process.masses, log_ratios, strict=True)
-    )
+    ]
+    masses = tuple(grown) if max(grown) <= _MOST else tuple(min(mass, _MOST) for mass in grown)
     return Process(masses, process.starts, process.clip, k)
 
 
@@ -78,7 +79,8 @@ def e_value(process: Process) -> float:
 
     1 says nothing, 20 is strong, 100 is the usual bound for a rollback; below 1 it speaks for the null.
     """
-    return math.fsum(mass / len(process.masses) for mass in process.masses) + process.reserve
+    count = len(process.masses)
+    return math.fsum([mass / count for mass in process.masses]) + process.reserve
 
 
 def threshold(alpha: float) -> float:

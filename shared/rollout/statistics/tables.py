@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from shared.rollout.statistics.hypergeometric import log_sums
@@ -79,7 +79,12 @@ class OddsRatioTest:
         _refuse_impossible(table)
         null, *sums = log_sums(table.stable, table.candidate, table.bad, (self.null, *self.alternatives))
         x = table.candidate_bad
-        return tuple(x * math.log(psi / self.null) - (z - null) for psi, z in zip(self.alternatives, sums, strict=True))
+        return tuple([x * weight - (z - null) for weight, z in zip(self._weights, sums, strict=True)])
+
+    @cached_property
+    def _weights(self) -> tuple[float, ...]:
+        """ln(ψ/ψ0) of each alternative: a test is made once and asked for years."""
+        return tuple(math.log(psi / self.null) for psi in self.alternatives)
 
 
 @lru_cache(256)

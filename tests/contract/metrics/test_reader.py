@@ -130,6 +130,16 @@ def test_responses_are_counted_by_arm_and_minute(local: Local) -> None:
     }
 
 
+def test_one_endpoint_is_asked_for_alone_and_of_several_the_others_are_read_past(local: Local) -> None:
+    for endpoint, region in (("one", "us-central1"), ("two", "us-central1"), ("one", "europe-west4")):
+        local.at(10).serve(endpoint, "stable", "2xx", 9, region=region)
+    local.at(200)
+    keys = ("us-central1", "one"), ("europe-west4", "one")
+    for only in ((keys[0],), keys):
+        served = ServedMetrics().minutes(PROJECT, minute(0), minute(3), {"error_rate"}, only)
+        assert served == {key: [Minute(minute(1), {"stable": ArmMinute(9, 0)})] for key in only}
+
+
 def test_the_interval_begins_after_start_and_holds_end(local: Local) -> None:
     for number in range(3):
         local.at(number * 60 + 30).serve("one", "stable", "2xx", number + 1)

@@ -6,6 +6,7 @@ import pytest
 
 from shared.errors import ConflictError, NotFoundError, RefusedError, TransientError
 from shared.policy.schema import Machine, Target
+from shared.rollout.labels import ARM_OF, PAIR, STICKY
 from shared.rollout.observed import Endpoint, TargetRef
 from shared.vertex.endpoints import DeploySpec
 from tests.contract.vertex.local_vertex import PROJECT, REGION, LocalVertex
@@ -51,6 +52,18 @@ def test_an_endpoint_is_known_by_the_project_it_was_asked_with(vertex: LocalVert
     assert endpoint.etag
     assert vertex.endpoints.list(PROJECT, REGION) == [endpoint]
     assert vertex.endpoints.list(PROJECT, "europe-west4") == []
+
+
+@pytest.mark.parametrize("label", [PAIR, STICKY, ARM_OF])
+def test_of_the_endpoints_that_were_not_named_those_come_that_may_belong_to_others(
+    vertex: LocalVertex, label: str
+) -> None:
+    create(vertex)
+    beside = TargetRef(PROJECT, REGION, "beside")
+    vertex.finish(vertex.endpoints.create(beside, Target(region=REGION, endpoint="beside"), {label: "serving"}))
+    vertex.finish(vertex.endpoints.create(TargetRef(PROJECT, REGION, "other"), TARGET, {}))
+    assert {e.ref.endpoint for e in vertex.endpoints.list(PROJECT, REGION, {"serving"})} == {"serving", "beside"}
+    assert {e.ref.endpoint for e in vertex.endpoints.list(PROJECT, REGION)} == {"serving", "beside", "other"}
 
 
 def test_a_deployment_appears_when_it_is_done_and_takes_no_traffic(vertex: LocalVertex) -> None:

@@ -42,9 +42,13 @@ class Journey:
     def minutes(self, number: int, errors: Errors | None = None) -> None:
         """So many minutes with traffic on every endpoint, each followed by a tick and all that it asks for."""
         for _ in range(number):
-            for ref in self.refs:
-                self.cloud.serve(300, (errors or {}).get(ref, {}), ref)
+            self.serve(errors)
             self.cloud.minutes(1, requests=0)
+
+    def serve(self, errors: Errors | None = None) -> None:
+        """Requests for every endpoint at this moment."""
+        for ref in self.refs:
+            self.cloud.serve(300, (errors or {}).get(ref, {}), ref)
 
     def until(self, ref: TargetRef, version: str, phase: Phase) -> None:
         """Minute by minute, until a version is so far on one endpoint."""

@@ -117,8 +117,16 @@ def test_a_copy_whose_answer_is_lost_and_a_newer_version_meanwhile_make_no_secon
     cloud.register("run-3")
     cloud.settle()
     cloud.emulator.faults.lose_answer("CopyModel")
-    journey.until(HOME, "3", Phase.PROMOTED)
-    journey.minutes(1)
+    copies = cloud.emulator.counts["CopyModel"]
+    while cloud.emulator.counts["CopyModel"] == copies:
+        journey.serve()
+        cloud.advance(minutes=1)
+        cloud.tick("assess_rollouts")
+        while cloud.emulator.counts["CopyModel"] == copies and (hints := cloud.published("rollout-due")):
+            for hint in hints:
+                cloud.wake("advance_rollout", hint.data)
+                if cloud.emulator.counts["CopyModel"] > copies:
+                    break
     lost = journey.on(AWAY, "3").operation
     assert lost is not None
     assert (lost.kind, lost.name) == ("copy", ""), "the intent is recorded, the answer is not"

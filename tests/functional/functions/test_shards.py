@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Collection, Iterable
 from datetime import timedelta
 
+import grpc
 import pytest
 
 from shared import topics
 from shared.actions import assess, served
+from shared.policy.schema import Policy
 from shared.rollout.evidence import Evidence
+from shared.rollout.observed import Endpoint
+from shared.store.store import Store
+from shared.vertex.endpoints import Endpoints
+from shared.wiring import world
 from tests.functional.functions.harness import Cloud
 from tests.functional.functions.policies import ERRORS, judged
+from vertex_emulator.faults import Fault, Kind
 
 MODELS = [f"churn-{number}" for number in range(5)]
 
@@ -87,6 +96,61 @@ def test_an_undivided_tick_goes_on_where_shards_have_ended(watched: Cloud, monke
     watched.advance(minutes=5)
     assert watched.tick("assess_rollouts") == 200
     assert [requests(watched, model) for model in MODELS] == [50] * len(MODELS)
+
+
+def test_a_version_of_a_policy_is_read_once_by_an_instance(watched: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[tuple[str, int]] = []
+    policy_versions = Store.policy_versions
+
+    def noted(self: Store, keys: Iterable[tuple[str, int]]) -> dict[tuple[str, int], Policy]:
+        read.extend(keys := list(keys))
+        return policy_versions(self, keys)
+
+    monkeypatch.setattr(Store, "policy_versions", noted)
+    monkeypatch.setattr(world(), "policies", {})
+    for _ in range(3):
+        serve_minutes(watched, 1)
+        assert watched.tick("assess_rollouts") == 200
+    assert sorted(read) == [(model, 1) for model in MODELS]
+    assert set(world().policies) == set(read)
+    monkeypatch.setattr(assess, "MOST", 2)
+    watched.tick("assess_rollouts")
+    part = watched.published(topics.SCHEDULE)[0]
+    assert watched.wake("assess_rollouts", part.data) == 200
+    assert 0 < len(world().policies) < len(MODELS), "what another share needs is not kept beside it"
+
+
+@pytest.mark.parametrize("at_once", [2, 500])
+def test_many_endpoints_are_listed_while_others_are_asked(
+    watched: Cloud, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    listed: list[bool] = []
+    every = Endpoints.list
+
+    def noted(self: Endpoints, project: str, region: str, only: Collection[str] | None = None) -> list[Endpoint]:
+        listed.append(threading.current_thread() is threading.main_thread())
+        return every(self, project, region, only)
+
+    monkeypatch.setattr(Endpoints, "list", noted)
+    monkeypatch.setattr(assess, "AT_ONCE", at_once)
+    serve_minutes(watched, 5)
+    watched.advance(minutes=5)
+    assert watched.tick("assess_rollouts") == 200
+    assert [requests(watched, model) for model in MODELS] == [50] * len(MODELS)
+    assert listed == [at_once > len(MODELS)]
+    assert not watched.published(topics.ROLLOUT_DUE), "every endpoint was seen as it should be"
+
+
+def test_a_region_that_cannot_be_listed_makes_nobody_wait_for_what_was_served(
+    watched: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(assess, "AT_ONCE", 2)
+    serve_minutes(watched, 5)
+    watched.advance(minutes=5)
+    watched.emulator.faults.plan(Fault(Kind.FAIL, "ListEndpoints", grpc.StatusCode.PERMISSION_DENIED))
+    assert watched.tick("assess_rollouts") == 200
+    assert [requests(watched, model) for model in MODELS] == [50] * len(MODELS)
+    assert len(watched.published(topics.ROLLOUT_DUE)) == len(MODELS), "a step looks at each endpoint by itself"
 
 
 def test_a_shard_that_does_not_exist_is_refused(cloud: Cloud) -> None:

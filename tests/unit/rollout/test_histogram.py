@@ -94,3 +94,24 @@ def test_merging_is_associative_and_in_any_order(one: list[float], two: list[flo
 def test_an_empty_part_adds_nothing() -> None:
     some = latencies(15, 30)
     assert merge_histograms([some, Histogram(), latencies()]) == some
+
+
+def test_layouts_that_share_no_or_some_edges_are_merged_bucket_by_bucket() -> None:
+    one, other = Histogram((10, 20, 50), (0, 2, 3, 1), 30), Histogram((15, 20, 40), (1, 4, 0, 5), 30)
+    assert merge_histograms([one, other]).edges == (10, 15, 20, 40, 50)
+    assert merge_histograms([one, other]).counts == merge_histograms([other, one]).counts == (1, 2, 4, 3, 5, 1)
+    far = Histogram((100, 200), (0, 7, 0), 150)
+    assert merge_histograms([one, far]).edges == (10, 20, 50, 100, 200)
+    assert merge_histograms([far, one]).counts == (0, 2, 3, 1, 7, 0)
+
+
+@given(VALUES, VALUES)
+def test_parts_of_one_layout_are_added_as_those_of_different_ones_are(one: list[float], other: list[float]) -> None:
+    a, b = trimmed(one), trimmed(other)
+    merged = merge_histograms([a, b])
+    edges = sorted({*a.edges, *b.edges})
+    assert list(merged.edges) == edges
+    for low, count in zip((-math.inf, *edges), merged.counts, strict=True):
+        assert count == sum(
+            dict(zip((-math.inf, *part.edges), part.counts, strict=True)).get(low, 0) for part in (a, b)
+        )

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.rollout.statistics.hypergeometric import log_sum, mean_and_variance
+from shared.rollout.statistics.hypergeometric import log_sum, mean_and_variance, squares_and_variances
 from shared.rollout.statistics.tables import (
     HARM_RATIOS,
     NO_HARM_RATIOS,
@@ -200,3 +200,13 @@ def test_a_test_has_its_alternatives_on_one_side() -> None:
         OddsRatioTest(1.0, (0.5, 2.0), "all", 30.0)
     with pytest.raises(ValueError, match="odds ratios are positive"):
         harm(0.0)
+
+
+@given(st.lists(any_table(), max_size=6), odds)
+def test_many_tables_are_summed_up_as_each_by_itself(tables: list[Table], psi: float) -> None:
+    each = [(table, mean_and_variance(table.stable, table.candidate, table.bad, psi)) for table in tables]
+    squares, variances = squares_and_variances(tables, psi)
+    assert squares == pytest.approx(
+        math.fsum((table.candidate_bad - mean) ** 2 for table, (mean, _) in each), rel=1e-9, abs=1e-6
+    )
+    assert variances == pytest.approx(math.fsum(variance for _, (_, variance) in each), rel=1e-9)
