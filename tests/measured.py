@@ -26,7 +26,7 @@ def _growth(rollouts: int, store: str) -> dict[str, Any]:
         "rollouts": rollouts, "store": store, "ticks": ticks, "seconds": 0.35 + cpu / ticks,
         "alone_seconds": 0.35 + cpu / ticks, "cpu_seconds": cpu,
         "mib": 150 + rollouts / 40, "vertex": ticks, "pages": -(-rollouts // 100) * ticks, "monitoring": 3 * ticks,
-        "reads": 12, "documents": 2 * rollouts, "writes": 1 + rollouts // 100,
+        "reads": 12, "documents": 2 * rollouts, "writes": 1 + rollouts // 100, "loop_seconds": 0.25,
     }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.numbers import table
+from bench.numbers import loop_seconds, table
 from bench.performance import TICK_SECONDS
 from bench.scale.fleet import LAG, fleet
 from bench.scale.machine import READ, STORE, WRITE, Asked, environment_of, fill, servers, store
@@ -58,6 +58,8 @@ class Growth:
     documents: int
     """That were read."""
     writes: int
+    loop_seconds: float
+    """That a fixed loop took before and after, the mean: what the machine was worth in that time."""
 
 
 @dataclass(frozen=True)
@@ -173,15 +175,17 @@ def run(options: argparse.Namespace) -> Results:
 
 def _grow(prototype: Prototype, kind: str, number: int, rps: float, ticks: int, folder: Path) -> Growth:
     with fleet(prototype, kind, number, rps, folder) as some:
-        seen = []
+        seen, loops = [], [loop_seconds()]
         for tick in range(ticks + 1):
             some.minute()
             before = some.calls()
             divided, answers = some.divide(), some.at_once()
             if tick:
                 seen.append((divided, answers, some.calls() - before))
+        loops.append(loop_seconds())
         some.minute()
-        return _growth(number, kind, seen, [some.part(part) for part in range(some.parts)])
+        alone = [some.part(part) for part in range(some.parts)]
+        return _growth(number, kind, seen, alone, statistics.fmean(loops))
 
 
 def _alternately(prototype: Prototype, number: int, options: argparse.Namespace, folder: Path) -> Flatness:
@@ -212,6 +216,7 @@ def _growth(
     kind: str,
     seen: list[tuple[list[dict[str, Any]], list[dict[str, Any]], Counter[str]]],
     one_by_one: list[dict[str, Any]],
+    loop: float,
 ) -> Growth:
     parts = len(one_by_one)
 
@@ -241,6 +246,7 @@ def _growth(
         round(median([s["calls"] for s in stores])),
         round(median([s["documents read"] for s in stores])),
         round(median([s["documents written"] for s in stores])),
+        loop,
     )
 
 
@@ -302,7 +308,7 @@ def show(results: Results) -> str:
         "CPU ms per rollout",
         "MiB",
     )
-    head = (*about, "Vertex AI", "pages", "Monitoring", "store calls", "documents read", "written")
+    head = (*about, "fixed loop s", "Vertex AI", "pages", "Monitoring", "store calls", "documents read", "written")
     rows = [_row(g, results.rps) for g in results.growth]
     if results.busy:
         rows.append(_row(results.busy, results.busy_rps))
@@ -332,6 +338,7 @@ def _row(g: Growth, rps: float) -> tuple[str, ...]:
         f"{g.cpu_seconds:.2f}",
         f"{g.cpu_seconds / g.rollouts * 1000:.1f}",
         f"{g.mib:.0f}",
+        f"{g.loop_seconds:.2f}",
         str(g.vertex),
         str(g.pages),
         str(g.monitoring),

@@ -26,6 +26,7 @@ from shared.errors import PermanentError, RolloutsError
 from shared.events.rollout import RolloutChanged, rollout_changed_message
 from shared.events.schedule import Tick, tick_message
 from shared.policy.schema import Policy
+from shared.process import without_collecting
 from shared.rollout.contest import contesting
 from shared.rollout.decide import Kind, decide
 from shared.rollout.evidence import Evidence, Proving, could_not_look, gather, looked_until, passed_over
@@ -60,11 +61,18 @@ class TickResult:
 
 def assess_rollouts(world: World, tick: Tick) -> TickResult | None:
     """One tick; None when it was divided."""
-    now = world.now()
-    mine = [one.rollout for one in world.store.unsettled_rollouts(lambda id_: shard_of(id_, tick.shards) == tick.shard)]
-    if tick.shards == 1 and len(mine) > MOST:
-        _divide(world, tick, -(-len(mine) // MOST))
+    found = world.store.unsettled()
+    if tick.shards == 1 and len(found) > MOST:
+        _divide(world, tick, -(-len(found) // MOST))
         return None
+    mine = [one.rollout for one in found.read(lambda id_: shard_of(id_, tick.shards) == tick.shard)]
+    del found
+    with without_collecting():
+        return _assess(world, tick, mine)
+
+
+def _assess(world: World, tick: Tick, mine: Sequence[Rollout]) -> TickResult:
+    now = world.now()
     policies = _policies(world, mine)
     rollouts = [r for r in mine if r.id in policies]
     endpoints = _listing(world, rollouts)

@@ -7,7 +7,7 @@ has a default) or of the next one. Of that, what this version does not know is l
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
@@ -102,6 +102,21 @@ def read_rollout(stored: Stored) -> Rollout:
     target = TargetRef.parse(stored.body["target"])
     body = {k: v for k, v in stored.body.items() if k not in ("open", "target")}
     return _read(ROLLOUT, body | {"target": vars(target)}, f"rollout {stored.id}")
+
+
+@dataclass(frozen=True)
+class Unsettled:
+    """Rollouts as they are stored; a tick that is divided counts them, and reads its share."""
+
+    _stored: Sequence[Stored]
+
+    def __len__(self) -> int:
+        return len(self._stored)
+
+    def read(self, only: Callable[[str], bool] | None = None) -> list[StoredRollout]:
+        """Those whose id is wanted, in the same order; all by default."""
+        wanted = self._stored if only is None else [stored for stored in self._stored if only(stored.id)]
+        return list(readable(lambda stored: StoredRollout(read_rollout(stored), stored.revision), wanted))
 
 
 def entry_writes(entry: LedgerEntry, *, notice: bool) -> list[Write]:

@@ -6,7 +6,7 @@ that people get, and the trial's slot on its endpoint. So a transition is in the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -24,6 +24,7 @@ from shared.store.records import (
     Notice,
     StoredPolicy,
     StoredRollout,
+    Unsettled,
     claim_body,
     entry_writes,
     moment,
@@ -137,14 +138,13 @@ class Store:
         stored = self._documents.get("rollouts", id)
         return StoredRollout(read_rollout(stored), stored.revision) if stored else None
 
-    def unsettled_rollouts(self, only: Callable[[str], bool] | None = None) -> list[StoredRollout]:
-        """What a tick has to look at: open rollouts and those whose aliases do not stand yet; oldest change first.
+    def unsettled(self) -> Unsettled:
+        """What a tick has to look at: open rollouts and those whose aliases do not stand yet; oldest change first."""
+        return Unsettled(self._documents.query("rollouts", {"open": True}, order_by="updated_at"))
 
-        ``only`` says by id which are wanted; of the others nothing is read but their documents.
-        """
-        found = self._documents.query("rollouts", {"open": True}, order_by="updated_at")
-        wanted = found if only is None else [stored for stored in found if only(stored.id)]
-        return list(readable(lambda s: StoredRollout(read_rollout(s), s.revision), wanted))
+    def unsettled_rollouts(self) -> list[StoredRollout]:
+        """All of them."""
+        return self.unsettled().read()
 
     def rollouts_in(self, phase: Phase) -> list[Rollout]:
         """Those in one phase, in no order."""

@@ -28,7 +28,6 @@ RETENTION = 26 * 3600.0
 
 _BATCH = 512
 """Recorded measurements that wait to be entered: in one go it costs a third, and is no part of a prediction's time."""
-"""Identities of series at most; further ones are made anew each time."""
 
 Value = int | float | bool | str | Distribution
 Pairs = tuple[tuple[str, str], ...]
